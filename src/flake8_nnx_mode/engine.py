@@ -1,0 +1,135 @@
+"""Source -> findings: which rules run on a file, and what happens when something goes wrong."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flake8_nnx_mode.model import Finding, Position, Span
+from flake8_nnx_mode.settings import Settings
+
+if TYPE_CHECKING:
+    from flake8_nnx_mode.facts.project import Project
+    from flake8_nnx_mode.rules import Entry, Report
+    from flake8_nnx_mode.syntax.book import Book
+
+NOT_ANALYSED = "NNX000"
+_TOP = Span(Position(1, 0), Position(1, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rules could report at all, by flake8's ``select`` and ``ignore``.
+
+    Only what surely stays unreported is ruled out; where a code is both selected and ignored, the
+    caller's own decision stands.
+    """
+
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def runs(self, code: str, *, on: bool) -> bool:
+        """Whether to run the rule ``code``, which is ``on`` unless told otherwise.
+
+        A rule that is off runs once a prefix longer than ``NNX`` selects it.
+        """
+        chosen = self.select + self.extend_select
+        if not on:
+            return code.startswith(tuple(prefix for prefix in chosen if len(prefix) > len("NNX")))
+        return code.startswith(chosen) or not (self.select or code.startswith(self.ignore))
+
+
+def concerns(text: str, settings: Settings) -> bool:
+    """Whether the file can hold anything for us; everything dear comes after this."""
+    return any(marker in text for marker in settings.markers)
+
+
+def check(
+    path: Path,
+    text: str,
+    settings: Settings,
+    selection: Selection = Selection(),
+    tree: ast.Module | None = None,
+) -> list[Finding]:
+    """All findings in a file, in order of place.
+
+    Args:
+        path: Where the file is, or would be; imports are followed from there.
+        text: What it holds, decoded, without a BOM.
+        settings: The settings for it.
+        selection: Which rules to run.
+        tree: ``ast.parse(text)``, where the caller has it.
+
+    Returns:
+        Findings; NNX000 among them for what could not be analysed. Nothing is raised.
+    """
+    if not concerns(text, settings):
+        return []
+    findings: set[Finding] = set()
+    try:
+        from flake8_nnx_mode.syntax.book import Book
+
+        findings.update(_check(Book(path.absolute(), text, tree), settings, selection))
+    except Exception as error:  # the guard: whatever happens, the run goes on
+        findings.add(_not_analysed(error))
+    return sorted(findings)
+
+
+def _check(book: "Book", settings: Settings, selection: Selection) -> Iterator[Finding]:
+    from flake8_nnx_mode.facts.project import Project
+    from flake8_nnx_mode.rules import registry
+
+    project = Project(book, settings)
+    failure: Finding | None = None
+    for entry in registry():
+        on = entry.rule.on or entry.code.startswith(settings.opt_in)
+        if selection.runs(entry.code, on=on) and _applies(entry, book.text, settings):
+            try:
+                yield from _run(entry, project)
+            except Exception as error:  # one rule that fails does not silence the others
+                failure = failure or _not_analysed(error)
+    if failure is not None:
+        yield failure
+    for refusal in book.refusals:
+        place = Position(refusal.line, 0)
+        message = f"LibCST cannot read this function, so it was not checked: {refusal.reason}"
+        yield Finding(Span(place, place), NOT_ANALYSED, message)
+
+
+def _applies(entry: "Entry", text: str, settings: Settings) -> bool:
+    rule = entry.rule
+    if settings.flax_version < rule.since:
+        return False
+    return not rule.triggers or any(word in text for word in rule.triggers)
+
+
+def _run(entry: "Entry", project: "Project") -> Iterator[Finding]:
+    reports = list(entry.rule.check(project))
+    for report, span in zip(reports, _spans(reports), strict=True):
+        yield Finding(span, entry.code, report.message)
+
+
+def _spans(reports: Sequence["Report"]) -> list[Span]:
+    """The places of reports; each chapter is asked once."""
+    wanted: dict[int, list[object]] = {}
+    chapters = {}
+    for report in reports:
+        if not isinstance(report.where, Span):
+            wanted.setdefault(id(report.where.chapter), []).append(report.where.node)
+            chapters[id(report.where.chapter)] = report.where.chapter
+    found = {key: chapter.spans(wanted[key]) for key, chapter in chapters.items()}
+    return [
+        report.where
+        if isinstance(report.where, Span)
+        else found[id(report.where.chapter)][id(report.where.node)]
+        for report in reports
+    ]
+
+
+def _not_analysed(error: Exception) -> Finding:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return Finding(
+        _TOP, NOT_ANALYSED, f"this file could not be analysed ({reason}); please report it"
+    )

@@ -1,0 +1,97 @@
+"""What is in ``flax.nnx`` and ``jax.random``; a test holds it against the installed ones."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ModeKind = Literal["stochastic", "stateful"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinMode:
+    """The mode flag of a layer of ``flax.nnx``, in its constructor and its ``__call__``."""
+
+    flag: str
+    kind: ModeKind
+    train_value: bool
+    position: int | None
+    """Index among the positional arguments of ``__call__``, or None if keyword-only."""
+
+
+MODES: dict[str, BuiltinMode] = {
+    "flax.nnx.Dropout": BuiltinMode("deterministic", "stochastic", False, None),
+    "flax.nnx.BatchNorm": BuiltinMode("use_running_average", "stateful", False, 1),
+    "flax.nnx.MultiHeadAttention": BuiltinMode("deterministic", "stochastic", False, None),
+    "flax.nnx.SpectralNorm": BuiltinMode("update_stats", "stateful", True, 1),
+}
+
+RATES: dict[str, tuple[str, int | None]] = {
+    "flax.nnx.Dropout": ("rate", 0),
+    "flax.nnx.MultiHeadAttention": ("dropout_rate", None),
+}
+"""Constructor argument, and its position, that is 0 when the layer drops nothing."""
+
+MODULE = "flax.nnx.Module"
+
+LAYERS = frozenset(
+    f"flax.nnx.{name}"
+    for name in (
+        "BatchNorm Bidirectional Conv ConvTranspose Dict Dropout Einsum Embed GRUCell GroupNorm"
+        " InstanceNorm LSTMCell LayerNorm Linear LinearGeneral List LoRA LoRALinear"
+        " MultiHeadAttention OptimizedLSTMCell PReLU RMSNorm RNN RNNCellBase Sequential SimpleCell"
+        " SpectralNorm WeightNorm"
+    ).split()
+)
+
+VARIABLES = frozenset(
+    f"flax.nnx.{name}"
+    for name in (
+        "BatchStat Cache Intermediate LoRAParam OptArray OptState OptVariable Param Perturbation"
+        " RngCount RngKey RngState Variable"
+    ).split()
+)
+
+OTHERS = frozenset({"flax.nnx.Rngs", "flax.nnx.RngStream", "flax.nnx.Pytree", "flax.nnx.Object"})
+"""Other classes of ``flax.nnx`` that facts ask for by name."""
+
+NOT_SAMPLERS = frozenset(
+    "PRNGKey clone fold_in key key_data key_dtype key_impl split wrap_key_data".split()
+)
+"""The functions of ``jax.random`` that do not consume the key they are given."""
+
+KEY_MAKERS = frozenset({"jax.random.key", "jax.random.PRNGKey"})
+
+SAMPLERS = frozenset(
+    "ball bernoulli beta binomial bits categorical cauchy chisquare choice dirichlet"
+    " double_sided_maxwell exponential f gamma generalized_normal geometric gumbel laplace"
+    " loggamma logistic lognormal maxwell multinomial multivariate_normal normal orthogonal pareto"
+    " permutation poisson rademacher randint random_gamma_p rayleigh t triangular"
+    " truncated_normal uniform wald weibull_min".split()
+)
+"""The functions of ``jax.random`` that draw numbers from a key."""
+
+INITIALIZER_METHODS = frozenset(
+    "delta_orthogonal glorot_normal glorot_uniform he_normal he_uniform kaiming_normal"
+    " kaiming_uniform lecun_normal lecun_uniform variance_scaling xavier_normal"
+    " xavier_uniform".split()
+)
+SAMPLING_METHODS = (SAMPLERS - {"random_gamma_p"}) | INITIALIZER_METHODS
+"""Methods of ``nnx.Rngs`` and of its streams that draw a key and consume it at once."""
+
+RNGS_METHODS = SAMPLING_METHODS | {"broadcast", "fork", "items", "split"}
+"""All public methods of ``nnx.Rngs`` and of its streams: not names of streams."""
+
+DROPOUT_STREAMS = frozenset({"dropout", "drop_path", "droppath", "stochastic_depth"})
+"""Streams of noise that belongs to training only."""
+
+KEY_KEYWORDS = frozenset({"rngs", "rng", "key", "dropout_rng", "prng_key"})
+"""Keywords by which calls take a key."""
+
+
+def canonical(name: str) -> str:
+    """The public name of something in ``flax.nnx``, whichever private path it was imported by."""
+    name = name.replace("flax.experimental.nnx", "flax.nnx")
+    if name.startswith("flax.nnx."):
+        public = "flax.nnx." + name.rpartition(".")[2]
+        if public == MODULE or public in LAYERS | VARIABLES | OTHERS:
+            return public
+    return name

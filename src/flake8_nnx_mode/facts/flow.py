@@ -1,0 +1,908 @@
+"""Runs a function on abstract values, path by path, and writes down what it does.
+
+Every construct is a generator that yields the code it wants the value of, and ``Flow.run`` keeps
+them on a stack of its own: nesting costs memory, never Python's recursion limit.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, Protocol
+
+from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.events import (
+    AttributeRead,
+    AttributeWrite,
+    Consumption,
+    FreeName,
+    FunctionFacts,
+    Guard,
+    Guards,
+    ModuleCall,
+)
+from flake8_nnx_mode.facts.names import Names
+from flake8_nnx_mode.facts.values import (
+    NONE,
+    UNKNOWN,
+    Arguments,
+    Boxed,
+    Choice,
+    ClassDefinition,
+    Draw,
+    Flag,
+    Given,
+    Instance,
+    Items,
+    Key,
+    Literal_,
+    Method,
+    ModuleLevelCall,
+    Opaque,
+    Partial,
+    Rngs,
+    SelfObject,
+    Stream,
+    Symbol,
+    Table,
+    Traits,
+    Value,
+    choose,
+    mixed,
+    options,
+    present,
+    traits_of,
+)
+from flake8_nnx_mode.syntax import code
+from flake8_nnx_mode.syntax.book import Anchor, Book
+from flake8_nnx_mode.syntax.chapter import Chapter
+from flake8_nnx_mode.syntax.outline import Class, Function, Imported
+
+Step = Generator[object, "Value | bool", "Value | bool"]
+
+_UNVARYING = Opaque(Traits(varies=False))
+_MOST_ELEMENTS = 64
+_MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
+_DERIVES_KEY = frozenset({"split", "fold_in", "clone", "wrap_key_data", "key_data"})
+_KEEPS_VALUE = frozenset(
+    {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
+    | {"builtins.reversed", "builtins.sorted", "flax.nnx.List"}
+)
+
+
+class World(Protocol):
+    """What a function's body is read against."""
+
+    def attribute(self, name: str) -> Value | None:
+        """What ``self.name`` holds when the method is called; None if nothing is known of it."""
+
+    def is_method(self, name: str) -> bool:
+        """Whether ``self.name`` is a method."""
+
+    def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
+        """What ``name`` holds on an instance of another class of the project."""
+
+
+class Flow:
+    """One run over one function."""
+
+    def __init__(
+        self,
+        names: Names,
+        world: World,
+        book: Book,
+        function: Function,
+        chapter: Chapter,
+        mode_flags: Iterable[str],
+        *,
+        forward: bool,
+        parameters: Mapping[str, Value],
+    ) -> None:
+        self.facts = FunctionFacts(flags=tuple(n for n, v in parameters.items() if v == Flag(n)))
+        self._names = names
+        self._world = world
+        self._book = book
+        self._function = function
+        self._chapter = chapter
+        self._mode_flags = frozenset(mode_flags)
+        self._forward = forward
+        self._variables: dict[str, Value] = dict(parameters)
+        self._attributes: dict[str, Value] = {}
+        self._guards: Guards | None = None
+        self._flags = self.facts.flags
+        self._mode_set = False
+        self._tests: list[tuple[set[str], set[str], set[str]]] = []
+
+    # -- the engine ------------------------------------------------------------------------
+
+    def run(self) -> FunctionFacts:
+        """Run the body once."""
+        value: Value | bool = UNKNOWN
+        stack: list[Step] = [self._block(self._chapter.function.body)]
+        started = False
+        while stack:
+            try:
+                wanted = stack[-1].send(value) if started else next(stack[-1])
+            except StopIteration as done:
+                stack.pop()
+                value, started = done.value, True
+                continue
+            leaf = _LEAVES.get(type(wanted))
+            if leaf is not None:
+                value, started = leaf(self, wanted), True
+            else:
+                stack.append(_STEPS[type(wanted)](self, wanted))
+                started = False
+        return self.facts
+
+    def _anchor(self, at: code.At) -> Anchor:
+        return Anchor(self._chapter, at)
+
+    # -- statements: each returns whether what follows it is never reached ------------------
+
+    def _block(self, block: code.Block) -> Step:
+        outer = self._guards
+        for statement in block.statements:
+            done = yield statement
+            if done is True:
+                self._guards = outer
+                return True
+        self._guards = outer
+        return False
+
+    def _evaluate(self, statement: code.Evaluate) -> Step:
+        yield statement.value
+        return False
+
+    def _leave(self, statement: code.Leave) -> Step:
+        for value in statement.values:
+            yield value
+        return True
+
+    def _assign(self, statement: code.Assign) -> Step:
+        value = _value((yield statement.value))
+        for target in statement.targets:
+            yield from self._store(target, value)
+        return False
+
+    def _augment(self, statement: code.Augment) -> Step:
+        added = _value((yield statement.value))
+        held = _value((yield statement.target))
+        both = (held, added)
+        extended = all(isinstance(side, Items) for side in both)
+        total: Value = (
+            Items(tuple(e for side in both if isinstance(side, Items) for e in side.elements))
+            if extended
+            else mixed(*both)
+        )
+        yield from self._store(statement.target, total)
+        return False
+
+    def _delete(self, statement: code.Delete) -> Step:
+        for target in statement.targets:
+            if isinstance(target, code.Name):
+                if isinstance(self._variables.get(target.id), Flag):
+                    self.facts.flags_deleted.add(target.id)
+                self._variables[target.id] = UNKNOWN
+        return False
+        yield  # a generator, as all of them
+
+    def _import(self, statement: code.Import) -> Step:
+        imported = Imported(statement.module, statement.attribute, statement.level)
+        self._variables[statement.name] = self._names.imported(self._book, imported)
+        return False
+        yield
+
+    def _if(self, statement: code.If) -> Step:
+        guard, _ = yield from self._test(statement.test)
+        before = self._fork()
+        outer = self._guards
+        self._guards = Guards(guard, outer)
+        left = yield statement.body
+        after_body = self._fork()
+        self._restore(before)
+        self._guards = Guards(guard, outer)
+        right: Value | bool = False
+        if statement.orelse is not None:
+            right = yield statement.orelse
+        self._guards = outer
+        if left is True and right is True:
+            return True
+        if left is True or right is True:
+            # Only one way leads on: the rest of the block stands under this test too.
+            self._guards = Guards(guard, outer)
+            if right is True:
+                self._restore(after_body)
+        else:
+            self._join(after_body)
+        return False
+
+    def _for(self, statement: code.For) -> Step:
+        iterable = _value((yield statement.iterable))
+        before = self._fork()
+        yield from self._store(statement.target, _element(iterable))
+        yield statement.body
+        self._join(before)
+        if statement.orelse is not None:
+            yield statement.orelse
+        return False
+
+    def _while(self, statement: code.While) -> Step:
+        guard, _ = yield from self._test(statement.test)
+        outer = self._guards
+        before = self._fork()
+        self._guards = Guards(guard, outer)
+        yield statement.body
+        self._guards = outer
+        self._join(before)
+        if statement.orelse is not None:
+            yield statement.orelse
+        return False
+
+    def _try(self, statement: code.Try) -> Step:
+        before = self._fork()
+        left = yield statement.body
+        if left is not True and statement.orelse is not None:
+            left = yield statement.orelse
+        after = None if left is True else self._fork()
+        for handler in statement.handlers:
+            self._restore(before)
+            if handler.type is not None:
+                yield handler.type
+            if handler.name is not None:
+                self._variables[handler.name] = UNKNOWN
+            left = yield handler.body
+            if left is not True:
+                if after is not None:
+                    self._join(after)
+                after = self._fork()
+        self._restore(before if after is None else after)
+        if statement.final is not None:
+            left = yield statement.final
+            if left is True:
+                return True
+        return after is None
+
+    def _with(self, statement: code.With) -> Step:
+        outer = self._guards
+        for item, target in statement.items:
+            value = _value((yield item))
+            if target is not None:
+                yield from self._store(target, mixed(value))
+            if isinstance(item, code.Call) and _last_name(item.func) in ("raises", "assertRaises"):
+                self._guards = Guards(Guard(expects_error=True), self._guards)
+        left = yield statement.body
+        self._guards = outer
+        return left
+
+    def _match(self, statement: code.Match) -> Step:
+        guard, _ = yield from self._test(statement.subject)
+        outer = self._guards
+        before = self._fork()
+        after = before
+        for case in statement.cases:
+            self._restore(before)
+            self._guards = Guards(guard, outer)
+            for name in case.captures:
+                self._variables[name] = UNKNOWN
+            if case.guard is not None:
+                guard, _ = yield from self._test(case.guard)
+                self._guards = Guards(guard, self._guards)
+            left = yield case.body
+            if left is not True:
+                self._join(after)
+                after = self._fork()
+        self._restore(after)
+        self._guards = outer
+        return False
+
+    def _define(self, statement: code.DefineFunction) -> Step:
+        for expression in (*statement.decorators, *statement.defaults):
+            yield expression
+        yield from self._inner(statement.parameters, statement.body)
+        self._variables[statement.name] = UNKNOWN
+        return False
+
+    def _define_class(self, statement: code.DefineClass) -> Step:
+        bindings = self._function.scope.bindings.get(statement.name, [])
+        known = len(bindings) == 1 and isinstance(bindings[0], Class)
+        self._variables[statement.name] = (
+            ClassDefinition(self._book, bindings[0])
+            if known and isinstance(bindings[0], Class)
+            else UNKNOWN
+        )
+        return False
+        yield
+
+    def _inner(self, parameters: tuple[str, ...], body: object) -> Step:
+        """The body of a nested function, run where it is defined, on unknown arguments."""
+        before, flags, outer, mode_set = self._fork(), self._flags, self._guards, self._mode_set
+        own = tuple(name for name in parameters if name in self._mode_flags)
+        self._flags = own or tuple(name for name in flags if name not in parameters)
+        for name in parameters:
+            self._variables[name] = Flag(name) if name in own else UNKNOWN
+        result = yield body
+        self._restore(before)
+        self._flags, self._guards, self._mode_set = flags, outer, mode_set
+        return result
+
+    # -- paths -----------------------------------------------------------------------------
+
+    def _fork(self) -> tuple[dict[str, Value], dict[str, Value]]:
+        return dict(self._variables), dict(self._attributes)
+
+    def _restore(self, state: tuple[dict[str, Value], dict[str, Value]]) -> None:
+        self._variables, self._attributes = dict(state[0]), dict(state[1])
+
+    def _join(self, state: tuple[dict[str, Value], dict[str, Value]]) -> None:
+        """Go on with what is true on either path."""
+        for name, value in state[0].items():
+            mine = self._variables.get(name, value)
+            self._variables[name] = value if mine is value else choose(value, mine)
+        for name in state[1].keys() | self._attributes.keys():
+            sides = (state[1].get(name), self._attributes.get(name))
+            known = [side for side in sides if side is not None]
+            if len(known) == 1 and self._forward:
+                known.append(self._kept(name))
+            self._attributes[name] = choose(*known)
+
+    def _test(
+        self, test: code.Expression
+    ) -> Generator[object, "Value | bool", tuple[Guard, Value]]:
+        self._tests.append((set(), set(), set()))
+        value = _value((yield test))
+        mentioned = self._tests.pop()
+        if self._tests:
+            for mine, outer in zip(mentioned, self._tests[-1], strict=True):
+                outer |= mine
+        flags, attributes, strings = map(frozenset, mentioned)
+        return Guard(flags, attributes, strings), value
+
+    # -- storing ---------------------------------------------------------------------------
+
+    def _store(self, target: object, value: Value) -> Generator[object, "Value | bool", None]:
+        pending = [(target, value)]
+        while pending:
+            target, value = pending.pop()
+            match target:
+                case code.Name(name):
+                    self._variables[name] = value
+                case code.Starred(inner):
+                    pending.append((inner, mixed(value)))
+                case code.Display(targets):
+                    pending.extend(zip(targets, _unpack(value, len(targets)), strict=True))
+                case code.Attribute(code.Name() as owner, name) if (
+                    self._variables.get(owner.id) == SelfObject()
+                ):
+                    self._write(name, value, whole=True)
+                case code.Attribute(inner) | code.Subscript(inner):
+                    if isinstance(target, code.Subscript):
+                        yield target.index
+                    yield from self._store_inside(inner, value)
+
+    def _store_inside(
+        self, owner: code.Expression, value: Value
+    ) -> Generator[object, "Value | bool", None]:
+        """``owner.attr = value`` or ``owner[index] = value``."""
+        held = _value((yield owner))
+        root, name = owner, None
+        while isinstance(root, code.Attribute | code.Subscript):
+            name = root.name if isinstance(root, code.Attribute) else name
+            root = root.value
+        if isinstance(root, code.Name) and self._variables.get(root.id) == SelfObject() and name:
+            self._write(name, value, whole=False)
+        if isinstance(held, Items | Table):
+            self._replace(owner, _with_element(held, value))
+
+    def _replace(self, owner: code.Expression, value: Value) -> None:
+        """The container that ``owner`` names now also holds something else."""
+        match owner:
+            case code.Name(name):
+                self._variables[name] = value
+            case code.Attribute(code.Name() as base, name) if (
+                self._variables.get(base.id) == SelfObject()
+            ):
+                self._write(name, value, whole=True)
+
+    def _write(self, name: str, value: Value, *, whole: bool) -> None:
+        self.facts.writes.append(AttributeWrite(name, value, whole))
+        self.facts.initialised |= traits_of(value).draws
+        if whole:
+            self._attributes[name] = value
+
+    # -- expressions -----------------------------------------------------------------------
+
+    def _constant(self, node: code.Constant) -> Value:
+        if self._tests and isinstance(node.value, str):
+            self._tests[-1][2].add(node.value)
+        return Literal_(node.value)
+
+    def _name(self, node: code.Name) -> Value:
+        if node.id in self._variables:
+            return self._seen(self._variables[node.id])
+        if node.id in self._function.scope.bindings:
+            return UNKNOWN  # a local that nothing has bound yet on this path
+        value = self._names.lookup(self._book, self._function.outer, node.id)
+        self.facts.free_names.append(FreeName(node.id, value, self._anchor(node.at)))
+        if value == ModuleLevelCall(Symbol("flax.nnx.Rngs")):
+            return Rngs()
+        return UNKNOWN if value is None else value
+
+    def _seen(self, value: Value) -> Value:
+        flags = traits_of(value).flags
+        if flags:
+            self.facts.flags_read |= flags
+            if self._tests:
+                self._tests[-1][0].update(flags)
+        return value
+
+    def _attribute(self, node: code.Attribute) -> Step:
+        owner = _value((yield node.value))
+        return choose(*(self._member(option, node) for option in options(owner)))
+
+    def _member(self, owner: Value, node: code.Attribute) -> Value:
+        name = node.name
+        match owner:
+            case SelfObject():
+                return self._self_attribute(node)
+            case Rngs():
+                return Method(owner, name) if name in flax_api.RNGS_METHODS else Stream(name)
+            case Stream():
+                if name == "key":
+                    return Boxed("flax.nnx.RngKey", Key("raw", varies=not self._forward))
+                return Method(owner, name) if name in flax_api.RNGS_METHODS else UNKNOWN
+            case Boxed(_, inner):
+                return inner if name in ("value", "raw_value") else Method(owner, name)
+            case Instance(ClassDefinition() as of):
+                held = self._world.attribute_of(of, name)
+                return Method(owner, name) if held is None else held
+            case Instance() | Items() | Table():
+                return Method(owner, name)
+            case Symbol() | ClassDefinition():
+                return self._names.member(owner, name) or UNKNOWN
+            case _ if name in ("shape", "ndim", "dtype", "size"):
+                return mixed(owner)
+            case _:
+                return self._names.member(owner, name) or mixed(owner)
+
+    def _self_attribute(self, node: code.Attribute) -> Value:
+        name = node.name
+        self.facts.reads.append(AttributeRead(name, self._anchor(node.at), self._guards))
+        if self._tests:
+            self._tests[-1][1].add(name)
+        if name in self._attributes:
+            return self._seen(self._attributes[name])
+        if self._world.is_method(name):
+            return Method(SelfObject(), name)
+        return self._kept(name)
+
+    def _kept(self, name: str) -> Value:
+        known = self._world.attribute(name)
+        if known is not None:
+            return known
+        return Rngs() if name == "rngs" else UNKNOWN
+
+    def _subscript(self, node: code.Subscript) -> Step:
+        owner = _value((yield node.value))
+        index = _value((yield node.index))
+        is_slice = isinstance(node.index, code.Operation) and node.index.operator == "Slice"
+        return choose(*(_item(option, index, is_slice=is_slice) for option in options(owner)))
+
+    def _call(self, node: code.Call) -> Step:
+        func = _value((yield node.func))
+        positional: list[Value] = []
+        keywords: list[tuple[str, Value]] = []
+        open_ = False
+        for argument in node.args:
+            value = _value((yield argument.value))
+            if argument.star:
+                open_ = True
+                # What is passed on unseen still counts as passed on.
+                keywords.append(("*", mixed(value)))
+            elif argument.keyword is not None:
+                keywords.append((argument.keyword, value))
+            else:
+                positional.append(value)
+        args = Arguments(tuple(positional), tuple(keywords), open_)
+        return self._apply(func, args, node)
+
+    def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
+            return self._call_module(func, args, node)
+        return choose(*(self._apply_one(option, args, node) for option in options(func)))
+
+    def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        if isinstance(func, Partial):
+            args = Arguments(
+                func.args.positional + args.positional,
+                func.args.keywords + args.keywords,
+                func.args.open or args.open,
+            )
+            return self._apply_one(func.func, args, node)
+        sampler = _sampler(func)
+        if sampler is not None:
+            key = args.get("key", 0)
+            if key is not None:
+                self._consume(key, sampler, node)
+        else:
+            for name, value in args.keywords:
+                if name in flax_api.KEY_KEYWORDS and any(
+                    isinstance(option, Key) for option in options(value)
+                ):
+                    self._consume(value, name, node)
+        match func:
+            case Rngs():
+                return self._draw("default", node)
+            case Stream(stream):
+                return self._draw(stream, node)
+            case ClassDefinition():
+                return Instance(func, _shallow(args))
+            case Instance():
+                return self._call_module(func, args, node)
+            case Method(receiver, name):
+                return self._call_method(receiver, name, args, node)
+            case Symbol(name):
+                return self._call_symbol(name, args, node)
+            case _:
+                return mixed(func, *args.all())
+
+    def _draw(self, stream: str | None, node: code.Call) -> Key:
+        draw = Draw(stream, self._anchor(node.at), self._forward)
+        self.facts.draws.append(draw)
+        return Key("drawn", draw)
+
+    def _consume(self, value: Value, by: str, node: code.Call) -> None:
+        keys = tuple(_as_key(option) for option in present(value))
+        known = tuple(key for key in keys if key is not None)
+        self.facts.consumptions.append(
+            Consumption(
+                known if len(known) == len(keys) else (), by, self._anchor(node.at), self._guards
+            )
+        )
+
+    def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
+        self.facts.calls.append(
+            ModuleCall(
+                child,
+                _label(node.func),
+                args,
+                self._flags,
+                self._anchor(node.at),
+                self._guards,
+                self._mode_set,
+            )
+        )
+        return mixed(*args.all(), varies=True)
+
+    def _call_method(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> Value:
+        match receiver:
+            case SelfObject() | Instance() if name in _MODE_SETTERS:
+                self._mode_set = True
+                return NONE
+            case Rngs() | Stream():
+                if name in ("fork", "split", "broadcast"):
+                    return receiver
+                stream = receiver.name if isinstance(receiver, Stream) else "default"
+                key = self._draw(stream, node)
+                self._consume(key, name, node)
+                return mixed(key, *args.all())
+            case Boxed(_, inner) if name in ("get_value", "copy"):
+                return inner
+            case Boxed() if isinstance(node.func, code.Attribute) and name == "set_value":
+                root = node.func.value
+                if isinstance(root, code.Attribute):
+                    self._write(root.name, mixed(*args.all()), whole=False)
+                return NONE
+            case Items() if name in ("append", "extend", "insert") and args.positional:
+                added = args.positional[-1]
+                added = _element(added) if name == "extend" else added
+                if isinstance(node.func, code.Attribute):
+                    self._replace(node.func.value, _with_element(receiver, added))
+                return NONE
+            case Table(items) if name in ("values", "items", "get", "copy", "pop"):
+                values = tuple(value for _, value in items)
+                if name == "values":
+                    return Items(values)
+                if name == "items":
+                    pairs = (Items((_UNVARYING, value), ordered=True) for value in values)
+                    return Items(tuple(pairs))
+                return receiver if name == "copy" else choose(*values, *args.positional[1:])
+            case _:
+                return mixed(receiver, *args.all())
+
+    def _call_symbol(self, name: str, args: Arguments, node: code.Call) -> Value:
+        first = args.positional[0] if args.positional else None
+        short = name.rpartition(".")[2]
+        if name in flax_api.VARIABLES:
+            self.facts.initialised |= mixed(*args.all()).traits.draws
+            return Boxed(name, UNKNOWN if first is None else first)
+        if name in _KEEPS_VALUE:
+            return Items(()) if first is None else first
+        if name in ("flax.nnx.Dict", "builtins.dict"):
+            named = tuple((key, value) for key, value in args.keywords if key != "*")
+            return Table((*(first.items if isinstance(first, Table) else ()), *named))
+        if name in flax_api.LAYERS:
+            return Instance(Symbol(name), args)
+        if name == "flax.nnx.Rngs":
+            return Rngs()
+        if name in flax_api.KEY_MAKERS:
+            return Key("constant", varies=mixed(*args.all()).traits.varies)
+        if name.startswith("jax.random.") and short in _DERIVES_KEY and first is not None:
+            derived = choose(*(self._derive(option, args) for option in options(first)))
+            return Items((derived,)) if short == "split" else derived
+        match short if name.startswith(("builtins.", "functools.")) else "":
+            case "partial" if first is not None:
+                rest = Arguments(args.positional[1:], args.keywords, args.open)
+                return Partial(first, rest)
+            case "enumerate" if first is not None:
+                return Items((Items((_UNVARYING, _element(first)), ordered=True),))
+            case "zip":
+                elements = tuple(_element(value) for value in args.positional)
+                return Items((Items(elements, ordered=True),))
+            case "range" | "len":
+                count = mixed(*args.all())
+                return Items((count,)) if short == "range" else count
+            case "getattr" if len(args.positional) >= 2:
+                match args.positional[:2]:
+                    case SelfObject(), Literal_(str(attribute)):
+                        return choose(self._kept(attribute), *args.positional[2:])
+            case "setattr" if len(args.positional) == 3:
+                match args.positional[:2]:
+                    case SelfObject(), Literal_(str(attribute)):
+                        self._write(attribute, args.positional[2], whole=True)
+        return mixed(*args.all())
+
+    def _derive(self, key: Value, args: Arguments) -> Value:
+        """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
+        known = _as_key(key)
+        rest = mixed(*args.positional[1:], *(value for _, value in args.keywords)).traits
+        if known is None:
+            return mixed(key, *args.all())
+        return Key(known.origin, known.draw, known.attribute, known.varies or rest.varies)
+
+    def _not(self, node: code.Not) -> Step:
+        value = _value((yield node.operand))
+        if isinstance(value, Flag):
+            return Flag(value.name, not value.negated)
+        return Literal_(not value.value) if isinstance(value, Literal_) else mixed(value)
+
+    def _either(self, node: code.Either) -> Step:
+        guard, left = yield from self._test(node.operands[0])
+        outer = self._guards
+        self._guards = Guards(guard, outer)
+        right = _value((yield node.operands[1]))
+        self._guards = outer
+        if node.operator == "or" and not isinstance(left, Opaque | Flag | Literal_):
+            return choose(*present(left), right)
+        return mixed(left, right)
+
+    def _if_else(self, node: code.IfElse) -> Step:
+        guard, test = yield from self._test(node.test)
+        outer = self._guards
+        self._guards = Guards(guard, outer)
+        body = _value((yield node.body))
+        orelse = _value((yield node.orelse))
+        self._guards = outer
+        # `train if train is not None else self.train` still is what the flag says.
+        return mixed(body, orelse, test) if guard.flags else choose(body, orelse)
+
+    def _compare(self, node: code.Compare) -> Step:
+        left = _value((yield node.left))
+        rights = []
+        for _, right in node.rights:
+            rights.append(_value((yield right)))
+        if isinstance(left, Flag) and len(rights) == 1 and isinstance(rights[0], Literal_):
+            operator, truth = node.rights[0][0], rights[0].value
+            if operator in ("Is", "Equal") and isinstance(truth, bool):
+                return left if truth else Flag(left.name, not left.negated)
+        return mixed(left, *rights)
+
+    def _display(self, node: code.Display) -> Step:
+        elements: list[Value] = []
+        ordered = True
+        for element in node.elements:
+            value = _value((yield element))
+            if isinstance(element, code.Starred):
+                ordered = False
+                value = _element(value)
+            elements.append(value)
+        return Items(tuple(elements), ordered)
+
+    def _dict_display(self, node: code.DictDisplay) -> Step:
+        items: list[tuple[object, Value]] = []
+        for key, element in node.items:
+            name = _value((yield key)) if key is not None else UNKNOWN
+            value = _value((yield element))
+            if key is None:
+                items.extend(value.items if isinstance(value, Table) else [(None, mixed(value))])
+            else:
+                items.append((name.value if isinstance(name, Literal_) else None, value))
+        return Table(tuple(items))
+
+    def _comprehension(self, node: code.Comprehension) -> Step:
+        before, outer = dict(self._variables), self._guards
+        for clause in node.clauses:
+            iterable = _value((yield clause.iterable))
+            yield from self._store(clause.target, _element(iterable))
+            for test in clause.tests:
+                guard, _ = yield from self._test(test)
+                self._guards = Guards(guard, self._guards)
+        if node.key is not None:
+            yield node.key
+        element = _value((yield node.element))
+        self._variables, self._guards = before, outer
+        return Table(((None, element),)) if node.key is not None else Items((element,))
+
+    def _lambda(self, node: code.Lambda) -> Step:
+        for default in node.defaults:
+            yield default
+        yield from self._inner(node.parameters, node.body)
+        return UNKNOWN
+
+    def _walrus(self, node: code.Walrus) -> Step:
+        value = _value((yield node.value))
+        yield from self._store(node.target, value)
+        return value
+
+    def _starred(self, node: code.Starred) -> Step:
+        return (yield node.value)
+
+    def _operation(self, node: code.Operation) -> Step:
+        values = []
+        for operand in node.operands:
+            values.append(_value((yield operand)))
+        match node.operator, values:
+            case "Add", [Items(left), Items(right)]:
+                return Items(left + right)
+            case "Multiply", [Items(elements), _] | [_, Items(elements)]:
+                return Items(elements)
+        return mixed(*values)
+
+
+_STEPS: dict[type, Callable[[Flow, Any], Step]] = {
+    code.Block: Flow._block,
+    code.Evaluate: Flow._evaluate,
+    code.Leave: Flow._leave,
+    code.Assign: Flow._assign,
+    code.Augment: Flow._augment,
+    code.Delete: Flow._delete,
+    code.Import: Flow._import,
+    code.If: Flow._if,
+    code.For: Flow._for,
+    code.While: Flow._while,
+    code.Try: Flow._try,
+    code.With: Flow._with,
+    code.Match: Flow._match,
+    code.DefineFunction: Flow._define,
+    code.DefineClass: Flow._define_class,
+    code.Attribute: Flow._attribute,
+    code.Subscript: Flow._subscript,
+    code.Call: Flow._call,
+    code.Not: Flow._not,
+    code.Either: Flow._either,
+    code.IfElse: Flow._if_else,
+    code.Compare: Flow._compare,
+    code.Display: Flow._display,
+    code.DictDisplay: Flow._dict_display,
+    code.Comprehension: Flow._comprehension,
+    code.Lambda: Flow._lambda,
+    code.Walrus: Flow._walrus,
+    code.Starred: Flow._starred,
+    code.Operation: Flow._operation,
+}
+_LEAVES: dict[type, Callable[[Flow, Any], Value]] = {
+    code.Constant: Flow._constant,
+    code.Name: Flow._name,
+}
+
+
+def _value(result: Value | bool) -> Value:
+    assert not isinstance(result, bool)
+    return result
+
+
+def _last_name(node: code.Expression) -> str | None:
+    match node:
+        case code.Name(name) | code.Attribute(_, name):
+            return name
+    return None
+
+
+def _label(node: code.Expression) -> str:
+    names = []
+    while isinstance(node, code.Attribute):
+        names.append(node.name)
+        node = node.value
+    return ".".join([node.id, *reversed(names)]) if isinstance(node, code.Name) else ""
+
+
+def _sampler(func: Value) -> str | None:
+    if isinstance(func, Symbol) and func.name.startswith("jax.random."):
+        name = func.name.removeprefix("jax.random.")
+        return name if name in flax_api.SAMPLERS else None
+    return None
+
+
+def _as_key(value: Value) -> Key | None:
+    """The key that ``value`` is, where a key is asked for."""
+    match value:
+        case Key():
+            return value
+        case Given(_, attribute):
+            return Key("given", attribute=attribute, varies=attribute is None)
+        case Boxed(_, inner):
+            return _as_key(inner)
+    return None
+
+
+def _element(value: Value) -> Value:
+    """What iterating over ``value`` gives."""
+    match value:
+        case Items(elements) if elements:
+            return choose(*elements)
+        case Items() | Table():
+            return UNKNOWN
+        case Choice(parts):
+            return choose(*map(_element, parts))
+    return mixed(value)
+
+
+def _item(owner: Value, index: Value, *, is_slice: bool) -> Value:
+    """``owner[index]``."""
+    match owner, index:
+        case Rngs(), Literal_(str(name)):
+            return Stream(name)
+        case Rngs(), _:
+            return Stream(None)
+        case Boxed(_, inner), _:
+            return inner
+        case Items(elements), _ if is_slice:
+            return Items(elements)
+        case Items(elements, ordered=True), Literal_(int(number)) if (
+            -len(elements) <= number < len(elements)
+        ):
+            return elements[number]
+        case Items(), _:
+            return _element(owner)
+        case Table(items), Literal_(wanted):
+            named = [value for key, value in items if key in (wanted, None)]
+            return choose(*named) if named else UNKNOWN
+        case Table(items), _ if items:
+            return choose(*(value for _, value in items))
+    return mixed(owner, index)
+
+
+def _unpack(value: Value, count: int) -> tuple[Value, ...]:
+    match value:
+        case Items(elements, ordered=True) if len(elements) == count:
+            return elements
+        case Items(_, ordered=False):
+            return (_element(value),) * count
+    return (mixed(value),) * count
+
+
+def _with_element(container: Items | Table, value: Value) -> Value:
+    """``container`` after ``value`` was put in somewhere."""
+    if isinstance(container, Table):
+        pair = (None, value)
+        return container if pair in container.items else Table((*container.items, pair))
+    if value in container.elements:
+        return Items(container.elements)
+    if len(container.elements) >= _MOST_ELEMENTS:
+        return Items((mixed(*container.elements, value),))
+    return Items((*container.elements, value))
+
+
+def _shallow(args: Arguments) -> Arguments:
+    """Arguments as an instance remembers them: what they were made with is not its concern."""
+    return Arguments(
+        tuple(map(_bare, args.positional)),
+        tuple((name, _bare(value)) for name, value in args.keywords),
+        args.open,
+    )
+
+
+def _bare(value: Value) -> Value:
+    match value:
+        case Instance(of):
+            return Instance(of, None)
+        case Items() | Table() | Choice() | Partial():
+            return mixed(value)
+    return value

@@ -1,0 +1,133 @@
+"""Finds the files that imports name, and keeps the books that were read."""
+
+import tokenize
+from collections import OrderedDict
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from io import BytesIO
+from pathlib import Path
+
+from flake8_nnx_mode.facts.values import ModuleFile
+from flake8_nnx_mode.syntax.book import Book
+
+_MOST_BOOKS = 256
+_ROOT_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
+_books: OrderedDict[Path, tuple[tuple[int, int], Book | None]] = OrderedDict()
+"""Per process: what each file held when it had that time and size."""
+
+
+class Library:
+    """The files of one project, as seen while one file (``current``) is looked at.
+
+    ``current`` is read from its buffer, whatever is on disk, also by those that import it.
+    """
+
+    def __init__(self, current: Book, root: Path | None, installed: frozenset[str]) -> None:
+        self.current = current
+        self.installed = installed
+        self._root = root
+        self._found: dict[tuple[str, Path], ModuleFile | None] = {}
+        self._opened: dict[Path, Book | None] = {current.path: current}
+
+    def open(self, path: Path) -> Book | None:
+        """The book at ``path``; None if it cannot be read or is not Python."""
+        if path not in self._opened:
+            self._opened[path] = _open(path)
+        return self._opened[path]
+
+    def absolute(self, name: str, importer: Path) -> ModuleFile | None:
+        """The module ``name`` as ``importer`` would import it, if it belongs to the project."""
+        top = name.partition(".")[0]
+        if top in ("flax", "jax"):
+            return None  # known by name, also inside flax itself
+        key = (name, importer.parent)
+        if key not in self._found:
+            self._found[key] = next(
+                (
+                    found
+                    for folder in self._search_path(top, importer)
+                    if (found := self._below(folder, name.split("."), name))
+                ),
+                None,
+            )
+        return self._found[key]
+
+    def relative(self, level: int, name: str, importer: Path) -> ModuleFile | None:
+        """The module that ``from ..name import`` names, with ``level`` dots."""
+        folder = importer.parent
+        for _ in range(level - 1):
+            folder = folder.parent
+        return self._below(folder, name.split(".") if name else [], "." * level + name)
+
+    def submodule(self, package: ModuleFile, name: str) -> ModuleFile | None:
+        """``package.name``, if there is such a file or folder."""
+        if package.directory is None:
+            return None
+        return self._below(package.directory, [name], f"{package.name}.{name}")
+
+    def _below(self, folder: Path, parts: list[str], name: str) -> ModuleFile | None:
+        *packages, last = parts or [""]
+        folder = folder.joinpath(*packages)
+        package = folder / last if last else folder
+        init = package / "__init__.py"
+        if init in self._opened or init.is_file():
+            return ModuleFile(name, init, package)
+        if last:
+            file = folder / f"{last}.py"
+            if file in self._opened or file.is_file():
+                return ModuleFile(name, file, None)
+        if package.is_dir():
+            return ModuleFile(name, None, package)
+        return None
+
+    def _search_path(self, top: str, importer: Path) -> Iterator[Path]:
+        """From the project's root down to the importer: its packages are found from above."""
+        if top in self.installed:
+            spec = PathFinder.find_spec(top)
+            if spec is not None and spec.origin is not None:
+                origin = Path(spec.origin)
+                yield origin.parent.parent if origin.name == "__init__.py" else origin.parent
+        root = self._root or _project_root(importer)
+        yield root / "src"
+        yield root
+        if importer.is_relative_to(root):
+            inner = [p for p in importer.parents if p != root and p.is_relative_to(root)]
+            for folder in reversed(inner):
+                if not (folder / "__init__.py").exists():  # no import starts inside a package
+                    yield folder
+
+
+def _project_root(file: Path) -> Path:
+    """The nearest folder that says it is a project; else the one that holds the top package."""
+    for folder in file.parents:
+        if any((folder / marker).exists() for marker in _ROOT_MARKERS):
+            return folder
+    folder = file.parent
+    while (folder / "__init__.py").exists() and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
+def _open(path: Path) -> Book | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    known = _books.get(path)
+    if known is None or known[0] != stamp:
+        known = (stamp, _read(path))
+    _books[path] = known
+    _books.move_to_end(path)
+    while len(_books) > _MOST_BOOKS:
+        _books.popitem(last=False)
+    return known[1]
+
+
+def _read(path: Path) -> Book | None:
+    try:
+        data = path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+        return Book(path, data.decode(encoding))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # what it defines is unknown; its own lint run says what is wrong with it

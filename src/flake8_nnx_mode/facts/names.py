@@ -1,0 +1,197 @@
+"""What a name means: through scopes, imports, re-exports and aliases, across files."""
+
+import ast
+from collections.abc import Sequence
+
+from flake8_nnx_mode.facts.flax_api import canonical
+from flake8_nnx_mode.facts.library import Library
+from flake8_nnx_mode.facts.values import (
+    UNKNOWN,
+    ClassDefinition,
+    FunctionDefinition,
+    Literal_,
+    ModuleFile,
+    ModuleLevelCall,
+    Opaque,
+    Symbol,
+    Value,
+)
+from flake8_nnx_mode.syntax.book import Book
+from flake8_nnx_mode.syntax.outline import (
+    Assigned,
+    Binding,
+    Bound,
+    Class,
+    Function,
+    Imported,
+    Scope,
+)
+
+_BUILTINS = frozenset(
+    "None True False bool dict enumerate getattr hasattr int isinstance len list object partial"
+    " property range reversed setattr sorted staticmethod classmethod super tuple vars zip".split()
+)
+_LONGEST_CHAIN = 50
+
+
+class Names:
+    """Resolves names of any file of the project."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._busy: set[tuple[int, str]] = set()
+        self._known: dict[tuple[int, str], Value | None] = {}
+
+    def lookup(self, book: Book, scope: Scope | None, name: str) -> Value | None:
+        """What ``name`` is in ``scope``; None if nothing binds it there or further out."""
+        first = True
+        while scope is not None:
+            # A class's names are seen by its own statements only, not by its methods.
+            if scope.kind != "class" or first:
+                found = self._in_scope(book, scope, name)
+                if found is not None:
+                    return found
+            first = False
+            scope = scope.parent
+        return Symbol(f"builtins.{name}") if name in _BUILTINS else None
+
+    def _in_scope(self, book: Book, scope: Scope, name: str) -> Value | None:
+        key = (id(scope), name)
+        if key in self._known:
+            return self._known[key]
+        # An import cycle, `x = x`, or a chain of aliases longer than anybody writes by hand.
+        if key in self._busy or len(self._busy) > _LONGEST_CHAIN:
+            return UNKNOWN
+        self._busy.add(key)
+        try:
+            bindings = scope.bindings.get(name)
+            if bindings:
+                found: Value | None = self._agree(book, scope, name, bindings)
+            else:
+                found = self._starred(book, scope, name)
+        finally:
+            self._busy.discard(key)
+        self._known[key] = found
+        return found
+
+    def _agree(self, book: Book, scope: Scope, name: str, bindings: Sequence[Binding]) -> Value:
+        """What all bindings say, or unknown: which of them ran is not for us to guess."""
+        values = [self._bound(book, scope, name, binding) for binding in bindings]
+        return values[0] if all(value == values[0] for value in values) else UNKNOWN
+
+    def _starred(self, book: Book, scope: Scope, name: str) -> Value | None:
+        for star in scope.star_imports:
+            module = self.imported(book, Imported(star.module, None, star.level))
+            found = self.member(module, name, private_too=False)
+            if found is None or isinstance(found, Opaque):
+                if not isinstance(module, ModuleFile):
+                    return UNKNOWN  # anything may come from there
+                continue
+            return found
+        return None
+
+    def _bound(self, book: Book, scope: Scope, name: str, binding: Binding) -> Value:
+        match binding:
+            case Class():
+                return ClassDefinition(book, binding)
+            case Function():
+                return FunctionDefinition(book, binding)
+            case Imported():
+                return self.imported(book, binding)
+            case Assigned(value):
+                return self.expression(book, scope, value)
+            case Bound():
+                return UNKNOWN
+
+    def imported(self, book: Book, binding: Imported) -> Value:
+        """What an import statement binds."""
+        module: Value
+        if binding.level:
+            found = self.library.relative(binding.level, binding.module, book.path)
+            if found is None:
+                return UNKNOWN
+            module = found
+        else:
+            located = self.library.absolute(binding.module, book.path)
+            module = located or Symbol(canonical(binding.module))
+        if binding.name is None:
+            return module
+        return self.member(module, binding.name) or UNKNOWN
+
+    def member(self, value: Value, name: str, *, private_too: bool = True) -> Value | None:
+        """``value.name`` for what names can stand for; None if there is no such thing."""
+        match value:
+            case Symbol(outer):
+                return Symbol(canonical(f"{outer}.{name}"))
+            case ModuleFile():
+                return self._module_member(value, name) if private_too or name[:1] != "_" else None
+            case ClassDefinition(book, outline):
+                bindings = outline.scope.bindings.get(name)
+                return self._agree(book, outline.scope, name, bindings) if bindings else UNKNOWN
+            case _:
+                return UNKNOWN
+
+    def _module_member(self, module: ModuleFile, name: str) -> Value | None:
+        book = self.library.open(module.file) if module.file else None
+        if book is not None:
+            found = self._in_scope(book, book.outline.module, name)
+            if found is not None:
+                return found
+        submodule = self.library.submodule(module, name)
+        if submodule is not None:
+            return submodule
+        return None if book is not None else UNKNOWN
+
+    def expression(self, book: Book, scope: Scope, node: ast.expr | None) -> Value:
+        """What an expression of the outline stands for: names, aliases, constants, calls."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        match node:
+            case ast.Name(id=name):
+                value = self.lookup(book, scope, name) or UNKNOWN
+            case ast.Constant(value=constant):
+                value = Literal_(constant)
+            case ast.Call(func=func):
+                value = ModuleLevelCall(self.expression(book, scope, func))
+            case _:
+                return UNKNOWN
+        for part in reversed(parts):
+            value = self.member(value, part) or UNKNOWN
+        return value
+
+    def base(self, book: Book, scope: Scope, node: ast.expr) -> Value:
+        """What a base class is: ``X`` or ``X[T]``."""
+        return self.expression(book, scope, node.value if isinstance(node, ast.Subscript) else node)
+
+    def decorator(self, book: Book, scope: Scope, node: ast.expr) -> Value:
+        """What a decorator is: ``X`` or ``X(...)``."""
+        return self.expression(book, scope, node.func if isinstance(node, ast.Call) else node)
+
+    def annotation(self, book: Book, scope: Scope, node: ast.expr | None) -> Value:
+        """What an annotation names: ``X``, ``"X"``, ``X | None``, ``Optional[X]``; else unknown."""
+        match node:
+            case ast.Constant(value=str(text)):
+                try:
+                    return self.annotation(book, scope, ast.parse(text, mode="eval").body)
+                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                    return UNKNOWN
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                sides = [s for s in (left, right) if not _is_none(s)]
+                return self.annotation(book, scope, sides[0]) if len(sides) == 1 else UNKNOWN
+            case ast.Subscript(value=generic, slice=inner):
+                outer = self.expression(book, scope, generic)
+                if outer in (Symbol("typing.Optional"), Symbol("typing.Annotated")):
+                    if isinstance(inner, ast.Tuple) and inner.elts:
+                        inner = inner.elts[0]
+                    return self.annotation(book, scope, inner)
+                return UNKNOWN
+            case ast.Name() | ast.Attribute():
+                return self.expression(book, scope, node)
+            case _:
+                return UNKNOWN
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None

@@ -1,0 +1,230 @@
+"""A project as seen while one file is checked: the way to every fact."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.events import FunctionFacts
+from flake8_nnx_mode.facts.library import Library
+from flake8_nnx_mode.facts.modules import ClassFacts, written_attributes
+from flake8_nnx_mode.facts.names import Names
+from flake8_nnx_mode.facts.values import (
+    UNKNOWN,
+    Arguments,
+    Boxed,
+    Choice,
+    ClassDefinition,
+    Flag,
+    Given,
+    Instance,
+    Items,
+    Literal_,
+    ModuleFile,
+    Rngs,
+    SelfObject,
+    Stream,
+    Symbol,
+    Table,
+    Value,
+)
+from flake8_nnx_mode.settings import Settings
+from flake8_nnx_mode.syntax.book import Book
+from flake8_nnx_mode.syntax.outline import Function, Imported
+
+
+class Project:
+    """Facts about ``book`` and, on demand, about the files it imports."""
+
+    def __init__(self, book: Book, settings: Settings) -> None:
+        self.book = book
+        self.settings = settings
+        self.library = Library(book, settings.project_root, settings.read_packages)
+        self.names = Names(self.library)
+        self._classes: dict[ClassDefinition, ClassFacts] = {}
+        self._written: dict[Function, dict[str, bool] | None] = {}
+        self._kinds_busy: set[ClassDefinition] = set()
+
+    def class_facts(self, definition: ClassDefinition) -> ClassFacts:
+        """What is known of a class of the project."""
+        known = self._classes.get(definition)
+        if known is None:
+            known = self._classes[definition] = ClassFacts(self, definition)
+        return known
+
+    def classes(self, book: Book) -> list[ClassFacts]:
+        """All classes of a file."""
+        return [self.class_facts(ClassDefinition(book, c)) for c in book.outline.classes]
+
+    @cached_property
+    def modules(self) -> list[ClassFacts]:
+        """The nnx modules that the file at hand defines."""
+        return [facts for facts in self.classes(self.book) if facts.is_module]
+
+    def functions(self) -> Iterator[tuple[Function, ClassFacts | None]]:
+        """The functions and methods of the file at hand, with their class if they have one."""
+        methods: set[Function] = set()
+        for facts in self.classes(self.book):
+            for function in facts.own_methods():
+                methods.add(function)
+                yield function, facts
+        for function in self.book.outline.functions:
+            if function not in methods and function.outer.kind != "class":
+                yield function, None
+
+    @cached_property
+    def mode_taking_names(self) -> tuple[str, ...]:
+        """Names in the file at hand for nnx modules whose ``__call__`` takes a mode flag."""
+        found = [c.outline.name for c in self.modules if c.mode_parameters() != ()]
+        for name, bindings in self.book.outline.module.bindings.items():
+            if isinstance(bindings[0], Imported):
+                value = self.names.lookup(self.book, self.book.outline.module, name)
+                if isinstance(value, ClassDefinition) and self._takes_mode(value):
+                    found.append(name)
+                elif isinstance(value, ModuleFile):
+                    found.append(name)  # `blocks.Block(...)`
+        return tuple(dict.fromkeys(found))
+
+    def _takes_mode(self, definition: ClassDefinition) -> bool:
+        facts = self.class_facts(definition)
+        return facts.is_module and facts.mode_parameters() != ()
+
+    def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
+        """What a function of the file at hand does."""
+        return self.run(self.book, function, None) if owner is None else owner.facts(function)
+
+    def run(self, book: Book, function: Function, owner: ClassFacts | None) -> FunctionFacts:
+        """Run ``function`` on abstract values; empty facts if LibCST does not read it."""
+        chapter = book.chapter(function)
+        if chapter is None:
+            return FunctionFacts(known=False)
+        from flake8_nnx_mode.facts.flow import Flow
+
+        forward = owner is None or owner.is_forward(function)
+        return Flow(
+            self.names,
+            _World(self, owner),
+            book,
+            function,
+            chapter,
+            self.settings.mode_flags,
+            forward=forward,
+            parameters=self._parameters(book, function, owner, forward=forward),
+        ).run()
+
+    def _parameters(
+        self, book: Book, function: Function, owner: ClassFacts | None, *, forward: bool
+    ) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        decorators = {getattr(node, "id", "") for node in function.decorators}
+        for index, parameter in enumerate(function.parameters):
+            name = parameter.name
+            value: Value
+            if index == 0 and owner is not None and "staticmethod" not in decorators:
+                value = UNKNOWN if "classmethod" in decorators else SelfObject()
+            elif parameter.kind.startswith("var-"):
+                value = UNKNOWN
+            elif forward and name in self.settings.mode_flags:
+                value = Flag(name)
+            elif parameter.annotation is None:
+                value = Rngs() if name == "rngs" else Given(name)
+            else:
+                annotated = self.names.annotation(book, function.outer, parameter.annotation)
+                value = self.instance_of(annotated) or Given(name)
+            values[name] = value
+        return values
+
+    def instance_of(self, annotation: Value) -> Value | None:
+        """What something annotated so is, where that says enough."""
+        match annotation:
+            case Symbol("flax.nnx.Rngs"):
+                return Rngs()
+            case Symbol("flax.nnx.RngStream"):
+                return Stream(None)
+            case Symbol(name) if name in flax_api.LAYERS:
+                return Instance(annotation, None)
+            case ClassDefinition() if self.class_facts(annotation).is_module:
+                return Instance(annotation, None)
+        return None
+
+    def written(self, book: Book, function: Function) -> dict[str, bool] | None:
+        """Attributes of self that a method writes -> whether wholly; None if it is not readable."""
+        if function not in self._written:
+            chapter = book.chapter(function)
+            owner = function.parameters[0].name if function.parameters else ""
+            self._written[function] = (
+                None if chapter is None else written_attributes(chapter.function, owner)
+            )
+        return self._written[function]
+
+    def kinds(self, value: Value) -> frozenset[flax_api.ModeKind]:
+        """Whether ``value`` is known to hold stochastic and stateful layers, however deep."""
+        match value:
+            case Instance(Symbol(name), args):
+                own = flax_api.MODES.get(name)
+                found = frozenset(k for item in _held(args) for k in self.kinds(item))
+                switched_on = own is not None and not fixed_mode(name, args) and drops(name, args)
+                return found | {own.kind} if own is not None and switched_on else found
+            case Instance(ClassDefinition() as of):
+                if of in self._kinds_busy:
+                    return frozenset()
+                self._kinds_busy.add(of)
+                try:
+                    return self.class_facts(of).kinds
+                finally:
+                    self._kinds_busy.discard(of)
+            case Items(parts) | Choice(parts):
+                return frozenset(kind for part in parts for kind in self.kinds(part))
+            case Table(items):
+                return frozenset(kind for _, item in items for kind in self.kinds(item))
+            case Boxed(_, inner):
+                return self.kinds(inner)
+        return frozenset()
+
+
+def _held(args: Arguments | None) -> Iterator[Value]:
+    if args is not None:
+        yield from args.all()
+
+
+def fixed_mode(name: str, made_with: Arguments | None) -> bool:
+    """Whether the constructor of a layer of ``flax.nnx`` was, or may have been, told the mode."""
+    if made_with is None or made_with.open:
+        return True
+    given = made_with.get(flax_api.MODES[name].flag)
+    return given is not None and given != Literal_(None)
+
+
+def drops(name: str, made_with: Arguments | None) -> bool:
+    """Whether a layer of ``flax.nnx`` may drop anything: its rate is not literally 0."""
+    if name not in flax_api.RATES:
+        return True
+    keyword, position = flax_api.RATES[name]
+    rate = made_with.get(keyword, position) if made_with is not None else None
+    return rate is not None and rate not in (Literal_(0), Literal_(0.0))
+
+
+class _World:
+    """What a body is read against: the attributes and methods of its class."""
+
+    def __init__(self, project: Project, owner: ClassFacts | None) -> None:
+        self._project = project
+        self._owner = owner
+
+    def attribute(self, name: str) -> Value | None:
+        return self._owner.attribute(name) if self._owner is not None else None
+
+    def is_method(self, name: str) -> bool:
+        if self._owner is None:
+            return False
+        found = self._owner.find_method(name)
+        if found is not None:
+            decorators = {
+                getattr(node, "id", getattr(node, "attr", "")) for node in found[1].decorators
+            }
+            return not decorators & {"property", "cached_property"}
+        inherited = name in ("train", "eval", "set_attributes")
+        return inherited and self._owner.is_module and not self._owner.assigns(name)
+
+    def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
+        facts = self._project.class_facts(owner)
+        return None if facts.find_method(name) is not None else facts.attribute(name)

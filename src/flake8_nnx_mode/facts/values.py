@@ -1,0 +1,304 @@
+"""What an expression may be worth: the abstract values that facts are made of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flake8_nnx_mode.syntax.book import Anchor, Book
+from flake8_nnx_mode.syntax.outline import Class, Function
+
+NO_NAMES: frozenset[str] = frozenset()
+NO_DRAWS: frozenset["Draw"] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Not known. What it was computed from is: see ``Traits``."""
+
+    traits: "Traits"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an unknown value was computed from."""
+
+    flags: frozenset[str] = NO_NAMES
+    """Mode flags of the function."""
+    draws: frozenset["Draw"] = NO_DRAWS
+    """Draws whose key or sample is in it."""
+    varies: bool = True
+    """Whether it may differ between two calls of the method on the same object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal_:
+    """A constant that is written in the code."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Something outside the project, by its full name: ``flax.nnx.Dropout``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFile:
+    """A Python module of the project; ``file`` is None for a namespace package."""
+
+    name: str
+    file: Path | None
+    directory: Path | None
+    """Where its submodules are, if it is a package."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassDefinition:
+    """A class of the project."""
+
+    book: Book
+    outline: Class
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDefinition:
+    """A function of the project."""
+
+    book: Book
+    outline: Function
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleLevelCall:
+    """What a call at module level returned: ``rngs = nnx.Rngs(0)``."""
+
+    func: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfObject:
+    """The ``self`` of the method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """``receiver.name``, not called yet."""
+
+    receiver: "Value"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A mode flag of the function, as it came or after ``not``."""
+
+    name: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument about which only its name is known.
+
+    ``attribute`` is the attribute of self that the constructor kept it in, if that is how it came.
+    """
+
+    name: str
+    attribute: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of a call."""
+
+    positional: tuple["Value", ...]
+    keywords: tuple[tuple[str, "Value"], ...]
+    open: bool = False
+    """Whether ``*args`` or ``**kwargs`` pass on what is not seen here."""
+
+    def get(self, keyword: str, position: int | None = None) -> "Value | None":
+        """The argument of that name, or at that position."""
+        for name, value in self.keywords:
+            if name == keyword:
+                return value
+        if position is not None and position < len(self.positional):
+            return self.positional[position]
+        return None
+
+    def all(self) -> Iterator["Value"]:
+        yield from self.positional
+        yield from (value for _, value in self.keywords)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object of a class; ``made_with`` is None if only its annotation says so."""
+
+    of: "Symbol | ClassDefinition"
+    made_with: Arguments | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """``functools.partial(func, ...)``."""
+
+    func: "Value"
+    args: Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Rngs:
+    """An ``nnx.Rngs``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream of an ``nnx.Rngs``; the name is None where it is computed."""
+
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One place where a stream is asked for a key."""
+
+    stream: str | None
+    anchor: Anchor
+    in_forward: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A random key.
+
+    ``origin`` is where it came from: drawn from a stream (``draw`` says where), made from
+    constants, given by the caller, or the raw key of a stream, which never advances. ``attribute``
+    is the attribute of self that it was kept in, if any. ``varies`` as for ``Traits``.
+    """
+
+    origin: Literal["drawn", "constant", "given", "raw"]
+    draw: Draw | None = None
+    attribute: str | None = None
+    varies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A container; its elements in order, or if not ``ordered``, what each of them may be."""
+
+    elements: tuple["Value", ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A dict: its values by key, or what each of them may be under None."""
+
+    items: tuple[tuple[object, "Value"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Boxed:
+    """An ``nnx.Variable`` or one of its kinds."""
+
+    kind: str
+    value: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several, by the path that was taken."""
+
+    options: tuple["Value", ...]
+
+
+Value = (
+    Opaque
+    | Literal_
+    | Symbol
+    | ModuleFile
+    | ClassDefinition
+    | FunctionDefinition
+    | ModuleLevelCall
+    | SelfObject
+    | Method
+    | Flag
+    | Given
+    | Instance
+    | Partial
+    | Rngs
+    | Stream
+    | Key
+    | Items
+    | Table
+    | Boxed
+    | Choice
+)
+
+UNKNOWN = Opaque(Traits())
+NONE = Literal_(None)
+_MOST_OPTIONS = 12
+
+
+def options(value: Value) -> tuple[Value, ...]:
+    """What ``value`` may be, one by one."""
+    return value.options if isinstance(value, Choice) else (value,)
+
+
+def present(value: Value) -> tuple[Value, ...]:
+    """What ``value`` may be when it is not None."""
+    return tuple(option for option in options(value) if option != NONE)
+
+
+def choose(*values: Value) -> Value:
+    """One of ``values``."""
+    found: dict[Value, None] = {}
+    for value in values:
+        found.update(dict.fromkeys(options(value)))
+    if len(found) == 1:
+        return next(iter(found))
+    if not found or len(found) > _MOST_OPTIONS:
+        return mixed(*found)
+    return Choice(tuple(found))
+
+
+def mixed(*values: Value, varies: bool | None = None) -> Opaque:
+    """Something computed from ``values``."""
+    flags, draws = NO_NAMES, NO_DRAWS
+    may_vary = False
+    for value in values:
+        traits = traits_of(value)
+        flags |= traits.flags
+        draws |= traits.draws
+        may_vary |= traits.varies
+    return Opaque(Traits(flags, draws, may_vary if varies is None else varies))
+
+
+def traits_of(value: Value) -> Traits:
+    """What ``value`` depends on."""
+    match value:
+        case Opaque(traits):
+            return traits
+        case Flag(name):
+            return Traits(flags=frozenset({name}))
+        case Literal_() | Symbol() | ClassDefinition() | FunctionDefinition() | ModuleFile():
+            return Traits(varies=False)
+        case Key(draw=draw, varies=varies):
+            return Traits(draws=frozenset({draw}) if draw else NO_DRAWS, varies=varies)
+        case Given(attribute=str()):
+            return Traits(varies=False)
+        case Choice(parts) | Items(parts):
+            return mixed(*parts).traits
+        case Table(items):
+            return mixed(*(item for _, item in items)).traits
+        case Boxed(_, inner):
+            return Traits(traits_of(inner).flags, traits_of(inner).draws, True)
+        case Partial(func, args):
+            return mixed(func, *args.all()).traits
+        case Instance(_, Arguments() as args):
+            return Traits(flags=mixed(*args.all()).traits.flags)
+        case _:
+            return Traits()

@@ -1,0 +1,89 @@
+"""The flake8 door: options in, findings out. It imports no libcst and no jax."""
+
+import argparse
+import ast
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flake8_nnx_mode import __version__, engine
+from flake8_nnx_mode.settings import (
+    OPTIONS,
+    Settings,
+    SettingsError,
+    from_mapping,
+    from_pyproject,
+)
+
+if TYPE_CHECKING:
+    from flake8.options.manager import OptionManager
+
+
+class Checker:
+    """What flake8 makes for each file."""
+
+    name = "flake8-nnx-mode"
+    version = __version__
+    _given: ClassVar[dict[str, object]] = {}
+    _settings: ClassVar[dict[Path, Settings]] = {}
+    _selection: ClassVar[engine.Selection] = engine.Selection()
+
+    def __init__(self, tree: ast.Module, lines: Sequence[str], filename: str) -> None:
+        self._tree = tree
+        self._lines = lines
+        self._path = Path(filename).absolute()
+
+    @classmethod
+    def add_options(cls, manager: "OptionManager") -> None:
+        """Register ``--nnx-...``, for the command line and flake8's configuration files."""
+        for option in OPTIONS:
+            manager.add_option(
+                f"--nnx-{option.name}",
+                parse_from_config=True,
+                comma_separated_list=option.is_list,
+                help=option.help,
+            )
+
+    @classmethod
+    def parse_options(cls, options: argparse.Namespace) -> None:
+        """Take over what was given; workers that are spawned run it again.
+
+        Raises:
+            flake8.exceptions.ExecutionError: a setting is wrong. flake8 prints that and stops.
+        """
+        given = {option.name: getattr(options, f"nnx_{option.field}") for option in OPTIONS}
+        cls._given = {name: value for name, value in given.items() if value not in (None, [])}
+        cls._settings.clear()
+        cls._selection = engine.Selection(
+            select=tuple(options.select or ()),
+            extend_select=tuple(options.extend_select or ()),
+            ignore=(*(options.ignore or ()), *(options.extend_ignore or ())),
+        )
+        try:
+            cls._settings_for(Path.cwd())
+        except SettingsError as error:
+            from flake8.exceptions import ExecutionError
+
+            raise ExecutionError(str(error)) from None
+
+    @classmethod
+    def _settings_for(cls, folder: Path) -> Settings:
+        """pyproject.toml's settings for the files of a folder, under those given to flake8."""
+        known = cls._settings.get(folder)
+        if known is None:
+            base = from_pyproject(folder)
+            known = from_mapping(cls._given, "flake8 options --nnx-...", base)
+            cls._settings[folder] = known
+        return known
+
+    def run(self) -> Iterator[tuple[int, int, str, type[Any]]]:
+        """Yield (line, column, text, type) for each finding; columns count from 0."""
+        try:
+            settings = self._settings_for(self._path.parent)
+        except SettingsError as error:
+            yield 1, 0, f"{engine.NOT_ANALYSED} {error}", type(self)
+            return
+        text = "".join(self._lines)
+        for finding in engine.check(self._path, text, settings, self._selection, self._tree):
+            start = finding.span.start
+            yield start.line, start.column, f"{finding.code} {finding.message}", type(self)

@@ -1,0 +1,87 @@
+"""Noise of the forward pass is drawn from the `params` stream.
+
+## What it does
+Reports a draw from the stream `params` in a forward method, when the key goes to a sampler of
+`jax.random` or is handed to a layer as its key.
+
+## Why it is bad
+The `params` stream is for initialisation. Seeding `dropout` anew has no effect on this noise, two
+runs that differ only in the dropout seed are the same run, and each call shifts what layers built
+later are initialised with.
+
+## How to fix
+Draw from the stream that the noise belongs to: `rngs.dropout()`. Models built with
+`nnx.Rngs(params=0)` alone need a `dropout` or default seed as well.
+
+## When it stays silent
+In methods of construction; when the numbers end up in an `nnx.Param`, another Variable or an
+attribute (initialisation, wherever it happens); when the key seeds another stream; under a test
+for the stream's presence, such as `hasattr(rngs, "params")`.
+"""
+
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts.events import each
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import Draw
+from flake8_nnx_mode.rules import Report, Rule
+
+BAD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + jax.random.normal(self.rngs.params(), x.shape)
+        return x
+"""
+
+GOOD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + jax.random.normal(self.rngs.dropout(), x.shape)
+        return x
+"""
+
+MESSAGE = (
+    "noise from the `params` stream: seeding `dropout` has no effect on it, and each call changes"
+    " how layers built later are initialised; draw from `.dropout()` instead"
+)
+
+
+def check(project: Project) -> Iterator[Report]:
+    for module in project.modules:
+        for function in module.own_methods():
+            if module.is_init_like(function):
+                continue
+            facts = module.facts(function)
+            reported: set[Draw] = set()
+            for use in facts.consumptions:
+                for key in use.keys:
+                    draw = key.draw
+                    if (
+                        draw is not None
+                        and draw.stream == "params"
+                        and draw.in_forward
+                        and draw not in facts.initialised
+                        and draw not in reported
+                        and not any("params" in guard.strings for guard in each(use.guards))
+                    ):
+                        reported.add(draw)
+                        yield Report(draw.anchor, MESSAGE)
+
+
+RULE = Rule(check, on=True, triggers=("params",))

@@ -1,0 +1,137 @@
+"""A forward method uses an `Rngs` that the module does not have.
+
+## What it does
+Reports a forward method that reads `self.rngs` where nothing assigns it, that uses a bare `rngs`
+which only `__init__` has, or that uses an `nnx.Rngs` of the Python module around it.
+
+## Why it is bad
+The first two raise AttributeError or NameError, but only on the path that draws: evaluation works
+and training does not. The third works until the call is jitted, then raises TraceContextError, and
+is never saved, seeded or split with the model.
+
+## How to fix
+End `__init__` with `self.rngs = rngs.fork()` and draw from `self.rngs`. `self.rngs = rngs` works
+too, but then modules that were given the same `rngs` share it.
+
+## When it stays silent
+When the class, a base that was read, or a subclass in the same file assigns the attribute in any
+way (also `setattr`, a dataclass field, a property); when a base is not known; when the code tests
+for the attribute first.
+"""
+
+import re
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts.events import FunctionFacts, each
+from flake8_nnx_mode.facts.modules import ClassFacts
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import ModuleLevelCall, Symbol
+from flake8_nnx_mode.rules import Report, Rule
+
+BAD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.scale = nnx.Param(jax.numpy.ones(()))
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + self.scale * jax.random.normal(self.rngs.dropout(), x.shape)
+        return x
+"""
+
+GOOD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.scale = nnx.Param(jax.numpy.ones(()))
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + self.scale * jax.random.normal(self.rngs.dropout(), x.shape)
+        return x
+"""
+
+
+def check(project: Project) -> Iterator[Report]:
+    for module in project.modules:
+        names = _names_of_rngs(module)
+        for function in module.own_methods():
+            if module.is_init_like(function) or not module.book.mentions(function, *names):
+                continue
+            facts = module.facts(function)
+            yield from _unsaved_attributes(module, facts, names)
+            yield from _free_names(facts, names)
+
+
+def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
+    """`rngs`, and what `__init__` calls its `nnx.Rngs`."""
+    found = module.find_method("__init__")
+    annotated = []
+    if found is not None:
+        definition, function = found
+        names = module.project.names
+        for parameter in function.parameters:
+            value = names.annotation(definition.book, function.outer, parameter.annotation)
+            if value == Symbol("flax.nnx.Rngs"):
+                annotated.append(parameter.name)
+    return tuple(dict.fromkeys(("rngs", *annotated)))
+
+
+def _unsaved_attributes(
+    module: ClassFacts, facts: FunctionFacts, names: tuple[str, ...]
+) -> Iterator[Report]:
+    if not module.ancestry.resolved:
+        return
+    reported = set()
+    for read in facts.reads:
+        name = read.name
+        if name not in names or name in reported:
+            continue
+        tested = any(name in g.strings or name in g.attributes for g in each(read.guards))
+        if tested or module.assigns(name) or _assigned_from_outside(module, name):
+            continue
+        reported.add(name)
+        yield Report(
+            read.anchor,
+            f"`self.{name}` is read here, but nothing saves it: AttributeError as soon as this line"
+            f" runs, often in training only; end `__init__` with `self.{name} = rngs.fork()`",
+        )
+
+
+def _assigned_from_outside(module: ClassFacts, name: str) -> bool:
+    """`model.rngs = ...` anywhere in the file."""
+    return re.search(rf"(?<!\bself)\.{name}\s*(?::[^=\n]*)?=(?!=)", module.book.text) is not None
+
+
+def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report]:
+    reported = set()
+    for free in facts.free_names:
+        if free.name in reported:
+            continue
+        if free.value is None and free.name in names:
+            reported.add(free.name)
+            yield Report(
+                free.anchor,
+                f"`{free.name}` is not known here: NameError as soon as this line runs, often in"
+                f" training only; save it in `__init__` (`self.{free.name} = {free.name}.fork()`)"
+                f" and use `self.{free.name}`",
+            )
+        elif free.value == ModuleLevelCall(Symbol("flax.nnx.Rngs")):
+            reported.add(free.name)
+            yield Report(
+                free.anchor,
+                f"`{free.name}` is an `nnx.Rngs` outside the module: drawing from it under"
+                " `nnx.jit` raises TraceContextError, and it is not saved or seeded with the model;"
+                " give it to `__init__` and keep `self.rngs = rngs.fork()`",
+            )
+
+
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"))

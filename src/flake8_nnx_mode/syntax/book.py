@@ -1,0 +1,91 @@
+"""A source file as a book: an outline that is always there, chapters parsed only when asked for."""
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flake8_nnx_mode.model import Span
+from flake8_nnx_mode.syntax.outline import Function, Outline, read_outline
+from flake8_nnx_mode.syntax.text import LineTable
+
+if TYPE_CHECKING:
+    from flake8_nnx_mode.syntax.chapter import Chapter
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A chapter that LibCST does not read; ``line`` is where it begins."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchor:
+    """A node of a chapter, to be turned into a place once somebody reports it."""
+
+    chapter: "Chapter"
+    node: object
+
+    @property
+    def span(self) -> Span:
+        """Where it is in the file."""
+        return self.chapter.spans([self.node])[id(self.node)]
+
+
+class Book:
+    """One file. ``path`` is absolute; it need not exist (a buffer that was never saved)."""
+
+    def __init__(self, path: Path, text: str, tree: ast.Module | None = None) -> None:
+        """Read ``text``; ``tree`` saves parsing it again where somebody already has.
+
+        Raises:
+            SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
+        """
+        self.path = path
+        self.text = text
+        self.tree = ast.parse(text) if tree is None else tree
+        self.lines = LineTable(text)
+        self.refusals: list[Refusal] = []
+        self._chapters: dict[int, Chapter | None] = {}
+
+    @cached_property
+    def outline(self) -> Outline:
+        """What the file imports, defines and binds."""
+        return read_outline(self.tree, self.text)
+
+    def chapter(self, function: Function) -> "Chapter | None":
+        """The body of ``function``, or None (and one more refusal) if LibCST does not read it."""
+        key = id(function)
+        if key not in self._chapters:
+            from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefused
+
+            try:
+                chapter = Chapter(self.lines, function.first_line, function.last_line)
+            except ChapterRefused as refused:
+                self.refusals.append(Refusal(function.node.lineno, str(refused)))
+                self._chapters[key] = None
+            else:
+                self._chapters[key] = chapter
+        return self._chapters[key]
+
+    def text_of(self, function: Function) -> str:
+        """The text of ``function``, decorators included."""
+        start = self.lines.start_of(function.first_line)
+        return self.text[start : self.lines.start_of(function.last_line + 1)]
+
+    def mentions(self, function: Function, *words: str) -> bool:
+        """Whether one of the identifiers ``words`` stands anywhere in the text of ``function``."""
+        pattern = r"\b(?:" + "|".join(map(re.escape, words)) + r")\b"
+        return re.search(pattern, self.text_of(function)) is not None
+
+    def span_of(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
+        """Where a node of the outline is."""
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        return Span(
+            self.lines.from_ast(node.lineno, node.col_offset),
+            self.lines.from_ast(node.end_lineno, node.end_col_offset),
+        )

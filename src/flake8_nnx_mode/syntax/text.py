@@ -1,0 +1,38 @@
+"""The text of a file, and where things are in it."""
+
+import re
+from bisect import bisect_right
+
+from flake8_nnx_mode.model import Position
+
+# What ast and LibCST call a line end; str.splitlines() also breaks on \x0b, \x0c and \u2028.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class LineTable:
+    """Translates offsets, ast places and line numbers of one text into each other."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+
+    def position(self, offset: int) -> Position:
+        """The position of the character at ``offset`` (0-based, in characters)."""
+        line = bisect_right(self._starts, offset)
+        return Position(line, offset - self._starts[line - 1])
+
+    def start_of(self, line: int) -> int:
+        """Offset of the first character of ``line``; the text's length past the last one."""
+        return self._starts[line - 1] if line <= len(self._starts) else len(self.text)
+
+    def line(self, line: int) -> str:
+        """The text of one line, with its line end."""
+        return self.text[self.start_of(line) : self.start_of(line + 1)]
+
+    def from_ast(self, line: int, utf8_column: int) -> Position:
+        """ast counts columns in UTF-8 bytes; we count characters."""
+        text = self.line(line)
+        if text.isascii():
+            return Position(line, utf8_column)
+        head = text.encode("utf-8", "surrogatepass")[:utf8_column]
+        return Position(line, len(head.decode("utf-8", "surrogatepass")))
