@@ -72,8 +72,9 @@ class ClassFacts:
 
     project: "Project"
     definition: ClassDefinition
-    _facts: dict[Function, FunctionFacts] = field(default_factory=dict)
-    _attributes: dict[str, Value | None] = field(default_factory=dict)
+    _facts: dict[tuple[Function, int], FunctionFacts] = field(default_factory=dict)
+    _running: set[tuple[Function, int]] = field(default_factory=set)
+    _attributes: dict[tuple[str, int], Value | None] = field(default_factory=dict)
 
     @property
     def book(self) -> Book:
@@ -204,31 +205,49 @@ class ClassFacts:
         """The methods that the class itself defines."""
         yield from self.outline.methods.values()
 
-    def facts(self, function: Function, definition: ClassDefinition | None = None) -> FunctionFacts:
-        """What a method of this class, or of its base ``definition``, does; empty if unknown."""
-        known = self._facts.get(function)
-        if known is None:
-            self._facts[function] = FunctionFacts()  # for those who ask while it is running
-            book = (definition or self.definition).book
-            known = self.project.run(book, function, self)
-            self._facts[function] = known
-        return known
+    def facts(
+        self,
+        function: Function,
+        definition: ClassDefinition | None = None,
+        level: int | None = None,
+    ) -> FunctionFacts:
+        """What a method of this class, or of its base ``definition``, does; empty if unknown.
+
+        What construction leaves in the attributes is found in two rounds: in the first its methods
+        know nothing of each other's attributes (``level`` 0), in the second they know what the
+        first one found (1); the forward methods know what the second one found (2).
+        """
+        if level is None:
+            level = 1 if self.is_init_like(function) else 2
+        key = (function, level)
+        if key in self._running:  # two classes that look into each other
+            return FunctionFacts(known=False)
+        if key not in self._facts:
+            self._running.add(key)
+            try:
+                book = (definition or self.definition).book
+                self._facts[key] = self.project.run(book, function, self, level)
+            finally:
+                self._running.discard(key)
+        return self._facts[key]
 
     # -- attributes ------------------------------------------------------------------------
 
-    def attribute(self, name: str) -> Value | None:
+    def attribute(self, name: str, level: int = 2) -> Value | None:
         """What ``self.name`` holds once the object is built; None if nothing is known of it."""
-        if name not in self._attributes:
-            self._attributes[name] = None  # for those who ask while it is being found out
-            self._attributes[name] = self._find_attribute(name)
-        return self._attributes[name]
+        if level == 0:
+            return None
+        key = (name, level)
+        if key not in self._attributes:
+            self._attributes[key] = self._find_attribute(name, level - 1)
+        return self._attributes[key]
 
-    def _find_attribute(self, name: str) -> Value | None:
+    def _find_attribute(self, name: str, level: int) -> Value | None:
         values: list[Value] = []
         for definition in self.ancestry.classes:
             for function in definition.outline.methods.values():
                 if self.is_init_like(function) and definition.book.mentions(function, name):
-                    written = self.facts(function, definition).writes
+                    written = self.facts(function, definition, level).writes
                     values += (w.value for w in written if w.name == name and w.whole)
         if not values:
             declared = self._declared(name)

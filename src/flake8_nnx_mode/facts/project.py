@@ -90,10 +90,15 @@ class Project:
 
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
         """What a function of the file at hand does."""
-        return self.run(self.book, function, None) if owner is None else owner.facts(function)
+        return self.run(self.book, function, None, 0) if owner is None else owner.facts(function)
 
-    def run(self, book: Book, function: Function, owner: ClassFacts | None) -> FunctionFacts:
-        """Run ``function`` on abstract values; empty facts if LibCST does not read it."""
+    def run(
+        self, book: Book, function: Function, owner: ClassFacts | None, level: int
+    ) -> FunctionFacts:
+        """Run ``function`` on abstract values; empty facts if LibCST does not read it.
+
+        ``level`` is how much it knows of the attributes of its class, see ``ClassFacts.facts``.
+        """
         chapter = book.chapter(function)
         if chapter is None:
             return FunctionFacts(known=False)
@@ -102,7 +107,7 @@ class Project:
         forward = owner is None or owner.is_forward(function)
         return Flow(
             self.names,
-            _World(self, owner),
+            _World(self, owner, level),
             book,
             function,
             chapter,
@@ -206,12 +211,13 @@ def drops(name: str, made_with: Arguments | None) -> bool:
 class _World:
     """What a body is read against: the attributes and methods of its class."""
 
-    def __init__(self, project: Project, owner: ClassFacts | None) -> None:
+    def __init__(self, project: Project, owner: ClassFacts | None, level: int) -> None:
         self._project = project
         self._owner = owner
+        self._level = level
 
     def attribute(self, name: str) -> Value | None:
-        return self._owner.attribute(name) if self._owner is not None else None
+        return None if self._owner is None else self._owner.attribute(name, self._level)
 
     def is_method(self, name: str) -> bool:
         if self._owner is None:

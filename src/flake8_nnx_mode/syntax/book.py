@@ -2,7 +2,7 @@
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,8 @@ class Refusal:
 class Anchor:
     """A node of a chapter, to be turned into a place once somebody reports it."""
 
-    chapter: "Chapter"
-    node: object
+    chapter: "Chapter" = field(repr=False)
+    node: object = field(repr=False)
 
     @property
     def span(self) -> Span:
