@@ -1,39 +1,9 @@
 """What a function does that rules ask about, as plain data."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from flake8_nnx_mode.facts.values import Arguments, Draw, Key, Value
+from flake8_nnx_mode.facts.values import Arguments, Draw, Guards, Key, Value
 from flake8_nnx_mode.syntax.book import Anchor
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """A condition under which code runs: what its test mentions."""
-
-    flags: frozenset[str] = frozenset()
-    """Mode flags of the function that the test depends on."""
-    attributes: frozenset[str] = frozenset()
-    """Attributes of self that the test reads."""
-    strings: frozenset[str] = frozenset()
-    """Strings in the test, as in ``hasattr(rngs, "params")``."""
-    expects_error: bool = False
-    """``with pytest.raises(...)``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """The conditions around a place, innermost first: a linked list, as they nest 2,000 deep."""
-
-    guard: Guard
-    outer: "Guards | None"
-
-
-def each(guards: Guards | None) -> Iterator[Guard]:
-    """All of them."""
-    while guards is not None:
-        yield guards.guard
-        guards = guards.outer
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from flake8_nnx_mode.facts.events import (
     Consumption,
     FreeName,
     FunctionFacts,
-    Guard,
-    Guards,
     ModuleCall,
 )
 from flake8_nnx_mode.facts.names import Names
@@ -29,6 +27,8 @@ from flake8_nnx_mode.facts.values import (
     Draw,
     Flag,
     Given,
+    Guard,
+    Guards,
     Instance,
     Items,
     Key,
@@ -544,7 +544,7 @@ class Flow:
                 return mixed(func, *args.all())
 
     def _draw(self, stream: str | None, node: code.Call) -> Key:
-        draw = Draw(stream, self._anchor(node.at), self._forward)
+        draw = Draw(stream, self._anchor(node.at), self._forward, self._guards)
         self.facts.draws.append(draw)
         return Key("drawn", draw)
 

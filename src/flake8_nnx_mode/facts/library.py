@@ -87,7 +87,13 @@ class Library:
             if spec is not None and spec.origin is not None:
                 origin = Path(spec.origin)
                 yield origin.parent.parent if origin.name == "__init__.py" else origin.parent
-        root = self._root or _project_root(importer)
+        root = self._root or _marked_root(importer)
+        # The importer stands inside the package it names: that settles it, marked root or not.
+        for folder in importer.parents:
+            if folder.name == top and (root is None or folder.is_relative_to(root)):
+                yield folder.parent
+        if root is None:
+            root = _top_package(importer).parent
         yield root / "src"
         yield root
         if importer.is_relative_to(root):
@@ -97,15 +103,20 @@ class Library:
                     yield folder
 
 
-def _project_root(file: Path) -> Path:
-    """The nearest folder that says it is a project; else the one that holds the top package."""
+def _marked_root(file: Path) -> Path | None:
+    """The nearest folder above that says it is a project."""
     for folder in file.parents:
         if any((folder / marker).exists() for marker in _ROOT_MARKERS):
             return folder
-    folder = file.parent
-    while (folder / "__init__.py").exists() and folder.parent != folder:
-        folder = folder.parent
-    return folder
+    return None
+
+
+def _top_package(file: Path) -> Path:
+    """The outermost folder of the package that ``file`` is in; the file itself if it is in none."""
+    found = file
+    while (found.parent / "__init__.py").exists() and found.parent.parent != found.parent:
+        found = found.parent
+    return found
 
 
 def _open(path: Path) -> Book | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FunctionFacts, ModuleCall, each
-from flake8_nnx_mode.facts.modules import ClassFacts, ModeParameter
+from flake8_nnx_mode.facts.events import FunctionFacts, ModuleCall
+from flake8_nnx_mode.facts.modules import ClassFacts, Kind, ModeParameter
 from flake8_nnx_mode.facts.project import Project, drops, fixed_mode
 from flake8_nnx_mode.facts.values import (
     Arguments,
@@ -14,6 +14,7 @@ from flake8_nnx_mode.facts.values import (
     Instance,
     Symbol,
     Value,
+    each_guard,
     present,
     traits_of,
 )
@@ -80,7 +81,7 @@ def _untold(
     facts: FunctionFacts,
     call: ModuleCall,
 ) -> Untold | None:
-    guards = tuple(each(call.guards))
+    guards = tuple(each_guard(call.guards))
     if call.args.open or any(guard.expects_error for guard in guards):
         return None
     flags = tuple(flag for flag in call.flags if flag not in facts.flags_deleted)
@@ -135,7 +136,7 @@ class _Child:
     builtin: bool
     heeds_mode: bool
     """Whether it is known that what the call says of the mode would matter."""
-    kinds: frozenset[flax_api.ModeKind]
+    kinds: frozenset[Kind]
 
 
 def _child(project: Project, value: Value) -> _Child | None:

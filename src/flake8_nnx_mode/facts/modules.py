@@ -10,12 +10,14 @@ from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
+    Arguments,
     Boxed,
     Choice,
     ClassDefinition,
     Given,
     Items,
     Key,
+    Literal_,
     Opaque,
     Symbol,
     Table,
@@ -53,6 +55,17 @@ class ModeParameter:
     required: bool
     trains_by_default: bool
     """Whether leaving it out means training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A module holds a stochastic or stateful layer.
+
+    ``rate`` is the constructor argument of the module that is 0 when the layer drops nothing.
+    """
+
+    kind: flax_api.ModeKind
+    rate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +351,9 @@ class ClassFacts:
         return name in facts.flags_read and name not in facts.flags_deleted
 
     @cached_property
-    def kinds(self) -> frozenset[flax_api.ModeKind]:
-        """Whether it is known to hold stochastic and stateful parts, however deep."""
-        kinds: set[flax_api.ModeKind] = set()
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of layer that it is known to hold, or be, however deep."""
+        kinds: set[Kind] = set()
         for definition in self.ancestry.classes:
             for function in definition.outline.methods.values():
                 if self.is_init_like(function):
@@ -349,8 +362,31 @@ class ClassFacts:
                 elif definition.book.mentions(function, *flax_api.DROPOUT_STREAMS):
                     draws = self.facts(function, definition).draws
                     if any(draw.stream in flax_api.DROPOUT_STREAMS for draw in draws):
-                        kinds.add("stochastic")
+                        kinds.add(Kind("stochastic"))
         return frozenset(kinds)
+
+    def kind_in(self, kind: Kind, made_with: Arguments | None) -> Iterator[Kind]:
+        """``kind`` for an instance: its rate may be 0 by default, or come from further up."""
+        if kind.rate is None:
+            yield kind
+            return
+        found = self.find_method("__init__")
+        if found is None or made_with is None or made_with.open:
+            return  # not known
+        parameters = [p for p in found[1].parameters[1:] if not p.kind.startswith("var-")]
+        index = next((i for i, p in enumerate(parameters) if p.name == kind.rate), None)
+        if index is None:
+            return
+        given = made_with.get(kind.rate, index)
+        if given is None:
+            given = Literal_(_constant(parameters[index]))
+        match given:
+            case Literal_(value) if not value or not isinstance(value, int | float):
+                return
+            case Given(name):
+                yield Kind(kind.kind, name)
+            case _:
+                yield Kind(kind.kind)
 
 
 def _method(outline: Class, name: str) -> Function | None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.library import Library
-from flake8_nnx_mode.facts.modules import ClassFacts, written_attributes
+from flake8_nnx_mode.facts.modules import ClassFacts, Kind, written_attributes
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
@@ -161,20 +161,23 @@ class Project:
             )
         return self._written[function]
 
-    def kinds(self, value: Value) -> frozenset[flax_api.ModeKind]:
-        """Whether ``value`` is known to hold stochastic and stateful layers, however deep."""
+    def kinds(self, value: Value) -> frozenset[Kind]:
+        """What kinds of layer ``value`` is known to hold, however deep."""
         match value:
             case Instance(Symbol(name), args):
+                held = args.all() if args is not None else ()
+                found = frozenset(kind for item in held for kind in self.kinds(item))
                 own = flax_api.MODES.get(name)
-                found = frozenset(k for item in _held(args) for k in self.kinds(item))
-                switched_on = own is not None and not fixed_mode(name, args) and drops(name, args)
-                return found | {own.kind} if own is not None and switched_on else found
-            case Instance(ClassDefinition() as of):
+                if own is None or fixed_mode(name, args) or not drops(name, args):
+                    return found
+                return found | {Kind(own.kind, _given_name(_rate(name, args)))}
+            case Instance(ClassDefinition() as of, args):
                 if of in self._kinds_busy:
                     return frozenset()
                 self._kinds_busy.add(of)
                 try:
-                    return self.class_facts(of).kinds
+                    facts = self.class_facts(of)
+                    return frozenset(k for kind in facts.kinds for k in facts.kind_in(kind, args))
                 finally:
                     self._kinds_busy.discard(of)
             case Items(parts) | Choice(parts):
@@ -184,11 +187,6 @@ class Project:
             case Boxed(_, inner):
                 return self.kinds(inner)
         return frozenset()
-
-
-def _held(args: Arguments | None) -> Iterator[Value]:
-    if args is not None:
-        yield from args.all()
 
 
 def fixed_mode(name: str, made_with: Arguments | None) -> bool:
@@ -203,9 +201,17 @@ def drops(name: str, made_with: Arguments | None) -> bool:
     """Whether a layer of ``flax.nnx`` may drop anything: its rate is not literally 0."""
     if name not in flax_api.RATES:
         return True
-    keyword, position = flax_api.RATES[name]
-    rate = made_with.get(keyword, position) if made_with is not None else None
+    rate = _rate(name, made_with)
     return rate is not None and rate not in (Literal_(0), Literal_(0.0))
+
+
+def _rate(name: str, made_with: Arguments | None) -> Value | None:
+    keyword, position = flax_api.RATES.get(name, ("", None))
+    return made_with.get(keyword, position) if made_with is not None else None
+
+
+def _given_name(value: Value | None) -> str | None:
+    return value.name if isinstance(value, Given) else None
 
 
 class _World:

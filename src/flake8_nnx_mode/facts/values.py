@@ -1,7 +1,7 @@
 """What an expression may be worth: the abstract values that facts are made of."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,35 @@ from flake8_nnx_mode.syntax.outline import Class, Function
 
 NO_NAMES: frozenset[str] = frozenset()
 NO_DRAWS: frozenset["Draw"] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition under which code runs: what its test mentions."""
+
+    flags: frozenset[str] = NO_NAMES
+    """Mode flags of the function that the test depends on."""
+    attributes: frozenset[str] = NO_NAMES
+    """Attributes of self that the test reads."""
+    strings: frozenset[str] = NO_NAMES
+    """Strings in the test, as in ``hasattr(rngs, "params")``."""
+    expects_error: bool = False
+    """``with pytest.raises(...)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """The conditions around a place, innermost first: a linked list, as they nest 2,000 deep."""
+
+    guard: Guard
+    outer: "Guards | None"
+
+
+def each_guard(guards: Guards | None) -> Iterator[Guard]:
+    """All of them."""
+    while guards is not None:
+        yield guards.guard
+        guards = guards.outer
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +197,7 @@ class Draw:
     stream: str | None
     anchor: Anchor
     in_forward: bool
+    guards: Guards | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ for the stream's presence, such as `hasattr(rngs, "params")`.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.events import each
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import Draw
+from flake8_nnx_mode.facts.values import Draw, Guards, each_guard
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -78,10 +77,15 @@ def check(project: Project) -> Iterator[Report]:
                         and draw.in_forward
                         and draw not in facts.initialised
                         and draw not in reported
-                        and not any("params" in guard.strings for guard in each(use.guards))
+                        and not _stream_is_tested(use.guards)
+                        and not _stream_is_tested(draw.guards)
                     ):
                         reported.add(draw)
                         yield Report(draw.anchor, MESSAGE)
+
+
+def _stream_is_tested(guards: Guards | None) -> bool:
+    return any("params" in guard.strings for guard in each_guard(guards))
 
 
 RULE = Rule(check, on=True, triggers=("params",))

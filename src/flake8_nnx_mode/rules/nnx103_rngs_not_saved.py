@@ -22,10 +22,10 @@ for the attribute first.
 import re
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.events import FunctionFacts, each
+from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import ModuleLevelCall, Symbol
+from flake8_nnx_mode.facts.values import ModuleLevelCall, Symbol, each_guard
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -95,7 +95,7 @@ def _unsaved_attributes(
         name = read.name
         if name not in names or name in reported:
             continue
-        tested = any(name in g.strings or name in g.attributes for g in each(read.guards))
+        tested = any(name in g.strings or name in g.attributes for g in each_guard(read.guards))
         if tested or module.assigns(name) or _assigned_from_outside(module, name):
             continue
         reported.add(name)

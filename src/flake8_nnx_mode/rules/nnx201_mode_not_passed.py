@@ -81,7 +81,7 @@ def _message(label: str, untold: Untold) -> str:
     add = f"add `{untold.argument}`" if untold.argument else f"pass `{untold.parameter}`"
     if untold.reason == "required":
         return (
-            f"{called} is called without `{untold.parameter}`, which it requires: TypeError; {add}"
+            f"{called} is called without `{untold.parameter}`, which is required: TypeError; {add}"
         )
     if untold.reason == "not forwarded":
         return (

@@ -53,7 +53,7 @@ class Parameter:
         return self.default is None and not self.kind.startswith("var-")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Function:
     """A ``def``: its signature and its lines, not its body."""
 
@@ -87,7 +87,7 @@ class Function:
         return next((p for p in self.parameters if p.name == name), None)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Class:
     """A ``class`` statement: bases, methods and class-level names."""
 
@@ -108,7 +108,7 @@ class Class:
 Binding = Imported | Assigned | Bound | Class | Function
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """The names of a module, class or function."""
 
@@ -122,7 +122,7 @@ class Scope:
         self.bindings.setdefault(name, []).append(binding)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Outline:
     """All scopes, classes and functions of a file, in source order."""
 
