@@ -458,6 +458,8 @@ def _kept(name: str, value: Value, *, fixed: bool) -> Value:
             return Items(kept, ordered)
         case Table(items):
             return Table(tuple((key, _kept(name, item, fixed=fixed)) for key, item in items))
+        case Boxed(kind, Literal_()):
+            return Boxed(kind, UNKNOWN)  # only its start is known
         case Boxed(kind, inner):
             return Boxed(kind, _kept(name, inner, fixed=fixed))
     return value

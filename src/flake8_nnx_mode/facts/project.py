@@ -29,7 +29,7 @@ from flake8_nnx_mode.facts.values import (
 )
 from flake8_nnx_mode.settings import Settings
 from flake8_nnx_mode.syntax.book import Book
-from flake8_nnx_mode.syntax.outline import Function, Imported
+from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported
 
 
 class Project:
@@ -87,6 +87,16 @@ class Project:
     def _takes_mode(self, definition: ClassDefinition) -> bool:
         facts = self.class_facts(definition)
         return facts.is_module and facts.mode_parameters() != ()
+
+    def module_level(self, value: Value) -> tuple[str, ...]:
+        """The names that the module of the file at hand binds to ``value`` by assignment."""
+        scope = self.book.outline.module
+        return tuple(
+            name
+            for name, bindings in scope.bindings.items()
+            if isinstance(bindings[0], Assigned)
+            and self.names.lookup(self.book, scope, name) == value
+        )
 
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
         """What a function of the file at hand does."""

@@ -288,6 +288,9 @@ def choose(*values: Value) -> Value:
     found: dict[Value, None] = {}
     for value in values:
         found.update(dict.fromkeys(options(value)))
+    filled = [option for option in found if isinstance(option, Items) and option.elements]
+    if filled:  # a list that is still empty on one path says nothing of its elements
+        found = {o: None for o in found if not isinstance(o, Items) or o.elements}
     if len(found) == 1:
         return next(iter(found))
     if not found or len(found) > _MOST_OPTIONS:

@@ -59,12 +59,16 @@ class Noise(nnx.Module):
         return x
 """
 
+NNX_RNGS = ModuleLevelCall(Symbol("flax.nnx.Rngs"))
+
 
 def check(project: Project) -> Iterator[Report]:
+    outside = project.module_level(NNX_RNGS)
     for module in project.modules:
         names = _names_of_rngs(module)
         for function in module.own_methods():
-            if module.is_init_like(function) or not module.book.mentions(function, *names):
+            mentioned = module.book.mentions(function, *names, *outside)
+            if module.is_init_like(function) or not mentioned:
                 continue
             facts = module.facts(function)
             yield from _unsaved_attributes(module, facts, names)
@@ -80,7 +84,7 @@ def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
         names = module.project.names
         for parameter in function.parameters:
             value = names.annotation(definition.book, function.outer, parameter.annotation)
-            if value == Symbol("flax.nnx.Rngs"):
+            if value == NNX_RNGS.func:
                 annotated.append(parameter.name)
     return tuple(dict.fromkeys(("rngs", *annotated)))
 
@@ -124,7 +128,7 @@ def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report
                 f" training only; save it in `__init__` (`self.{free.name} = {free.name}.fork()`)"
                 f" and use `self.{free.name}`",
             )
-        elif free.value == ModuleLevelCall(Symbol("flax.nnx.Rngs")):
+        elif free.value == NNX_RNGS:
             reported.add(free.name)
             yield Report(
                 free.anchor,

@@ -1,0 +1,102 @@
+"""Every rule: its documentation, its examples, its fixture."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import EVERYTHING, FIXTURES, ROOT, codes, lint
+
+from flake8_nnx_mode import engine, rules
+from flake8_nnx_mode.settings import Settings
+
+ENTRIES = {entry.code: entry for entry in rules.registry()}
+SECTIONS = ["What it does", "Why it is bad", "How to fix", "When it stays silent"]
+
+each_rule = pytest.mark.parametrize("code", ENTRIES)
+
+
+def test_codes_are_known_without_importing_rules() -> None:
+    assert rules.codes() == tuple(ENTRIES)
+
+
+def test_no_code_or_name_is_taken_twice() -> None:
+    assert len(set(rules.codes())) == len(rules.codes())
+    names = [entry.name for entry in ENTRIES.values()]
+    assert len(set(names)) == len(names)
+
+
+@each_rule
+def test_documentation_has_its_sections(code: str) -> None:
+    entry = ENTRIES[code]
+    assert re.findall(r"^## (.+)$", entry.documentation, re.M) == SECTIONS
+    assert entry.summary.endswith(".")
+
+
+@each_rule
+def test_bad_reports_its_own_code_alone(code: str) -> None:
+    assert codes(ENTRIES[code].bad) == [code]
+
+
+@each_rule
+def test_good_reports_nothing(code: str) -> None:
+    # NNX212 asks for a style that the other rules do not.
+    others = [c for c in codes(ENTRIES[code].good) if c == code or ENTRIES[c].rule.on]
+    assert others == []
+
+
+@each_rule
+def test_off_means_off(code: str) -> None:
+    entry = ENTRIES[code]
+    found = engine.check(Path("/nowhere/code.py"), entry.bad, Settings())
+    assert bool(found) == entry.rule.on
+
+
+@each_rule
+def test_message_says_what_to_do_in_one_line(code: str) -> None:
+    (finding,) = lint(ENTRIES[code].bad)
+    assert "\n" not in finding.message
+    assert "; " in finding.message
+
+
+def expected(text: str) -> list[tuple[int, int, str]]:
+    """What the comments of a fixture say: (line, column from 0, code)."""
+    return [
+        (number, int(column), code)
+        for number, line in enumerate(text.split("\n"), 1)
+        for code, column in re.findall(r"(NNX\d{3}): (\d+)", line.partition("  # ")[2])
+    ]
+
+
+@each_rule
+def test_fixture(code: str) -> None:
+    file = FIXTURES / f"{code.lower()}.py"
+    text = file.read_text(encoding="utf-8")
+    wanted = expected(text)
+    opted_in = ENTRIES[code].rule.on is False
+    found = [
+        (f.span.start.line, f.span.start.column, f.code)
+        for f in lint(text, file, selection=EVERYTHING if opted_in else engine.Selection())
+    ]
+    assert found == wanted
+    assert {c for _, _, c in wanted} == {code}, "a fixture is about one rule"
+    assert len(wanted) >= 3, "a fixture has firing cases"
+    silent = text.partition("look-alikes ---")[2]
+    assert silent.count("class ") >= 4, "a fixture has look-alikes"
+    assert expected(silent) == []
+
+
+def test_no_fixture_without_a_rule() -> None:
+    assert {f.stem.upper() for f in FIXTURES.glob("nnx*.py")} == set(ENTRIES)
+
+
+def rules_table() -> str:
+    rows = ["| code | name | on | what it finds |", "|---|---|---|---|"]
+    rows += [
+        f"| {e.code} | {e.name} | {'on' if e.rule.on else 'off'} | {e.summary} |"
+        for e in ENTRIES.values()
+    ]
+    return "\n".join(rows)
+
+
+def test_readme_table_is_up_to_date() -> None:
+    assert rules_table() in (ROOT / "README.md").read_text(encoding="utf-8")
