@@ -64,7 +64,7 @@ class Book:
             from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefused
 
             try:
-                chapter = Chapter(self.lines, function.first_line, function.last_line)
+                chapter = Chapter(self.lines, self._first_line(function), function.last_line)
             except ChapterRefused as refused:
                 self.refusals.append(Refusal(function.node.lineno, str(refused)))
                 self._chapters[key] = None
@@ -74,8 +74,18 @@ class Book:
 
     def text_of(self, function: Function) -> str:
         """The text of ``function``, decorators included."""
-        start = self.lines.start_of(function.first_line)
+        start = self.lines.start_of(self._first_line(function))
         return self.text[start : self.lines.start_of(function.last_line + 1)]
+
+    def _first_line(self, function: Function) -> int:
+        """The line of the first ``@``, or of the ``def``."""
+        line = function.node.lineno
+        if function.decorators:
+            line = function.decorators[0].lineno
+            # ast knows where the expression is; the `@` may stand further up: `@(\n  jit)`.
+            while line > 1 and not self.lines.line(line).lstrip().startswith("@"):
+                line -= 1
+        return line
 
     def mentions(self, function: Function, *words: str) -> bool:
         """Whether one of the identifiers ``words`` stands anywhere in the text of ``function``."""

@@ -73,11 +73,6 @@ class Function:
         return self.node.decorator_list
 
     @property
-    def first_line(self) -> int:
-        """The line of the first decorator, or of the ``def``."""
-        return min([self.node.lineno, *(d.lineno for d in self.node.decorator_list)])
-
-    @property
     def last_line(self) -> int:
         assert self.node.end_lineno is not None
         return self.node.end_lineno
