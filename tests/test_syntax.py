@@ -191,7 +191,9 @@ def place(text: str) -> list[tuple[int, int, str]]:
         pytest.param((HEAD + METHOD).replace("\n", "\r"), (8, 15), id="CR"),
         pytest.param((HEAD + METHOD).replace("    ", "\t"), (8, 9), id="tabs"),
         pytest.param(HEAD + METHOD.replace("return jax", "é = 'ü'; return jax"), (8, 24), id="é"),
-        pytest.param(HEAD + METHOD.replace("return", "s = '\x0c\u2028'; return"), (8, 25), id="sep"),
+        pytest.param(
+            HEAD + METHOD.replace("return", "s = '\x0c\u2028'; return"), (8, 25), id="sep"
+        ),
         pytest.param(HEAD + "\x0c\n" + METHOD, (9, 15), id="form feed between"),
         pytest.param(HEAD + "if True:\n\x0c" + INDENTED, (9, 19), id="form feed before class"),
         pytest.param(HEAD + "if True:\n" + INDENTED, (9, 19), id="class in if"),
@@ -207,11 +209,14 @@ def place(text: str) -> list[tuple[int, int, str]]:
             id="decorator over lines, async",
         ),
         pytest.param(
-            HEAD + METHOD.replace("return jax", '"""Text\n\n  less indented\n"""\n        return jax'),
+            HEAD
+            + METHOD.replace("return jax", '"""Text\n\n  less indented\n"""\n        return jax'),
             (12, 15),
             id="multi-line string",
         ),
-        pytest.param(HEAD + METHOD.replace("return jax", "x = 1; return \\\n jax"), (9, 1), id="\\"),
+        pytest.param(
+            HEAD + METHOD.replace("return jax", "x = 1; return \\\n jax"), (9, 1), id="\\"
+        ),
         pytest.param(
             HEAD + METHOD.replace("):\n        return", "): return"), (7, 34), id="one-line body"
         ),

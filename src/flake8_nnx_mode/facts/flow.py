@@ -419,7 +419,7 @@ class Flow:
             return self._seen(self._variables[node.id])
         if node.id in self._function.scope.bindings:
             return UNKNOWN  # a local that nothing has bound yet on this path
-        value = self._names.lookup(self._book, self._function.outer, node.id)
+        value = self._names.lookup(self._book, self._function.closure, node.id)
         self.facts.free_names.append(FreeName(node.id, value, self._anchor(node.at)))
         if value == ModuleLevelCall(Symbol("flax.nnx.Rngs")):
             return Rngs()

@@ -61,17 +61,16 @@ def _may_call_modes(project: Project, function: Function, owner: ClassFacts | No
     """Whether the text of the function, or of its class, gives a reason to read the body."""
     book, names = project.book, project.mode_taking_names
     if owner is None:
-        return bool(names) and book.mentions(function, *names)
+        return names is None or (bool(names) and book.mentions(function, *names))
     if owner.is_module and owner.is_init_like(function):
         return False
-    if owner.is_module and any(p.name in project.settings.mode_flags for p in function.parameters):
+    takes_mode = any(p.name in project.settings.mode_flags for p in function.parameters)
+    inherits = any(definition.book is not book for definition in owner.ancestry.classes)
+    if names is None or inherits or (owner.is_module and takes_mode):
         return True
-    elsewhere = any(definition.book is not book for definition in owner.ancestry.classes)
-    return (
-        elsewhere
-        or any(book.mentions(m, *names) for m in owner.own_methods() if names)
-        or (owner.is_module and bool(owner.outline.fields))
-    )
+    if not names:
+        return False
+    return bool(owner.outline.fields) or any(book.mentions(m, *names) for m in owner.own_methods())
 
 
 def _untold(

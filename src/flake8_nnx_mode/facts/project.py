@@ -72,8 +72,13 @@ class Project:
                 yield function, None
 
     @cached_property
-    def mode_taking_names(self) -> tuple[str, ...]:
-        """Names in the file at hand for nnx modules whose ``__call__`` takes a mode flag."""
+    def mode_taking_names(self) -> tuple[str, ...] | None:
+        """Names in the file at hand for nnx modules whose ``__call__`` takes a mode flag.
+
+        None where a star import may bring in others.
+        """
+        if self.book.outline.module.star_imports:
+            return None
         found = [c.outline.name for c in self.modules if c.mode_parameters() != ()]
         for name, bindings in self.book.outline.module.bindings.items():
             if isinstance(bindings[0], Imported):

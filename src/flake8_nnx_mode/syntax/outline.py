@@ -69,6 +69,11 @@ class Function:
         return self.scope.parent
 
     @property
+    def closure(self) -> "Scope | None":
+        """The scope its body looks names up in next: methods do not see their class's names."""
+        return self.outer.parent if self.outer.kind == "class" else self.outer
+
+    @property
     def decorators(self) -> list[ast.expr]:
         return self.node.decorator_list
 
