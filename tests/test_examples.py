@@ -10,9 +10,9 @@ from types import ModuleType
 import jax
 import jax.numpy as jnp
 import pytest
-from conftest import EXAMPLES, lint
 from flax import nnx
 
+from conftest import EXAMPLES, lint
 from flake8_nnx_mode import engine
 
 sys.path.insert(0, str(EXAMPLES))

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import EVERYTHING, FIXTURES, ROOT, codes, lint
 
+from conftest import EVERYTHING, FIXTURES, ROOT, codes, lint
 from flake8_nnx_mode import engine, rules
 from flake8_nnx_mode.settings import Settings
 

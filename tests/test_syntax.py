@@ -8,9 +8,9 @@ from pathlib import Path
 
 import libcst as cst
 import pytest
-from conftest import EXAMPLES, FIXTURES, installed_sources, lint
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from conftest import EXAMPLES, FIXTURES, installed_sources, lint
 from flake8_nnx_mode.model import Position
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Book
@@ -122,8 +122,10 @@ def test_positions_are_position_providers(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
     provided = wrapper.resolve(PositionProvider)
-    kinds = (cst.Call, cst.Attribute, cst.Name, cst.Param, cst.FunctionDef, cst.ClassDef, cst.Arg)
-    kinds += (cst.Assign, cst.Return, cst.If, cst.With, cst.Decorator, cst.Subscript, cst.Tuple)
+    kinds = (
+        *(cst.Call, cst.Attribute, cst.Name, cst.Param, cst.FunctionDef, cst.ClassDef, cst.Arg),
+        *(cst.Assign, cst.Return, cst.If, cst.With, cst.Decorator, cst.Subscript, cst.Tuple),
+    )
     wanted = [node for node in provided if isinstance(node, kinds)]
     lines = LineTable(text)
     found = offsets(wrapper.module, wanted)

@@ -107,6 +107,7 @@ class Option:
 
     @property
     def field(self) -> str:
+        """Its name in ``Settings`` and, after ``nnx_``, among flake8's options."""
         return self.name.replace("-", "_")
 
 
@@ -162,7 +163,7 @@ def from_mapping(given: Mapping[str, object], where: str, base: Settings | None 
             known = ", ".join(sorted(_BY_NAME))
             raise SettingsError(f"{where}: unknown setting {name!r}; known are {known}")
         of_strings = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-        if option.is_list and not of_strings or not option.is_list and not isinstance(value, str):
+        if not (of_strings if option.is_list else isinstance(value, str)):
             wanted = "a list of strings" if option.is_list else "a string"
             raise SettingsError(f"{where}: {name} takes {wanted}, not {value!r}")
         try:

@@ -64,7 +64,7 @@ SAMPLERS = frozenset(
     "ball bernoulli beta binomial bits categorical cauchy chisquare choice dirichlet"
     " double_sided_maxwell exponential f gamma generalized_normal geometric gumbel laplace"
     " loggamma logistic lognormal maxwell multinomial multivariate_normal normal orthogonal pareto"
-    " permutation poisson rademacher randint random_gamma_p rayleigh t triangular"
+    " permutation poisson rademacher randint rayleigh t triangular"
     " truncated_normal uniform wald weibull_min".split()
 )
 """The functions of ``jax.random`` that draw numbers from a key."""
@@ -74,7 +74,7 @@ INITIALIZER_METHODS = frozenset(
     " kaiming_uniform lecun_normal lecun_uniform variance_scaling xavier_normal"
     " xavier_uniform".split()
 )
-SAMPLING_METHODS = (SAMPLERS - {"random_gamma_p"}) | INITIALIZER_METHODS
+SAMPLING_METHODS = SAMPLERS | INITIALIZER_METHODS
 """Methods of ``nnx.Rngs`` and of its streams that draw a key and consume it at once."""
 
 RNGS_METHODS = SAMPLING_METHODS | {"broadcast", "fork", "items", "split"}

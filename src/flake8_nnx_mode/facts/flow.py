@@ -24,6 +24,7 @@ from flake8_nnx_mode.facts.values import (
     Boxed,
     Choice,
     ClassDefinition,
+    Constant,
     Draw,
     Flag,
     Given,
@@ -32,7 +33,6 @@ from flake8_nnx_mode.facts.values import (
     Instance,
     Items,
     Key,
-    Literal_,
     Method,
     ModuleLevelCall,
     Opaque,
@@ -412,7 +412,7 @@ class Flow:
     def _constant(self, node: code.Constant) -> Value:
         if self._tests and isinstance(node.value, str):
             self._tests[-1][2].add(node.value)
-        return Literal_(node.value)
+        return Constant(node.value)
 
     def _name(self, node: code.Name) -> Value:
         if node.id in self._variables:
@@ -641,11 +641,11 @@ class Flow:
                 return Items((count,)) if short == "range" else count
             case "getattr" if len(args.positional) >= 2:
                 match args.positional[:2]:
-                    case SelfObject(), Literal_(str(attribute)):
+                    case SelfObject(), Constant(str(attribute)):
                         return choose(self._kept(attribute), *args.positional[2:])
             case "setattr" if len(args.positional) == 3:
                 match args.positional[:2]:
-                    case SelfObject(), Literal_(str(attribute)):
+                    case SelfObject(), Constant(str(attribute)):
                         self._write(attribute, args.positional[2], whole=True)
         return mixed(*args.all())
 
@@ -661,7 +661,7 @@ class Flow:
         value = _value((yield node.operand))
         if isinstance(value, Flag):
             return Flag(value.name, not value.negated)
-        return Literal_(not value.value) if isinstance(value, Literal_) else mixed(value)
+        return Constant(not value.value) if isinstance(value, Constant) else mixed(value)
 
     def _either(self, node: code.Either) -> Step:
         guard, left = yield from self._test(node.operands[0])
@@ -669,7 +669,7 @@ class Flow:
         self._guards = Guards(guard, outer)
         right = _value((yield node.operands[1]))
         self._guards = outer
-        if node.operator == "or" and not isinstance(left, Opaque | Flag | Literal_):
+        if node.operator == "or" and not isinstance(left, Opaque | Flag | Constant):
             return choose(*present(left), right)
         return mixed(left, right)
 
@@ -688,7 +688,7 @@ class Flow:
         rights = []
         for _, right in node.rights:
             rights.append(_value((yield right)))
-        if isinstance(left, Flag) and len(rights) == 1 and isinstance(rights[0], Literal_):
+        if isinstance(left, Flag) and len(rights) == 1 and isinstance(rights[0], Constant):
             operator, truth = node.rights[0][0], rights[0].value
             if operator in ("Is", "Equal") and isinstance(truth, bool):
                 return left if truth else Flag(left.name, not left.negated)
@@ -713,7 +713,7 @@ class Flow:
             if key is None:
                 items.extend(value.items if isinstance(value, Table) else [(None, mixed(value))])
             else:
-                items.append((name.value if isinstance(name, Literal_) else None, value))
+                items.append((name.value if isinstance(name, Constant) else None, value))
         return Table(tuple(items))
 
     def _comprehension(self, node: code.Comprehension) -> Step:
@@ -847,7 +847,7 @@ def _element(value: Value) -> Value:
 def _item(owner: Value, index: Value, *, is_slice: bool) -> Value:
     """``owner[index]``."""
     match owner, index:
-        case Rngs(), Literal_(str(name)):
+        case Rngs(), Constant(str(name)):
             return Stream(name)
         case Rngs(), _:
             return Stream(None)
@@ -855,13 +855,13 @@ def _item(owner: Value, index: Value, *, is_slice: bool) -> Value:
             return inner
         case Items(elements), _ if is_slice:
             return Items(elements)
-        case Items(elements, ordered=True), Literal_(int(number)) if (
+        case Items(elements, ordered=True), Constant(int(number)) if (
             -len(elements) <= number < len(elements)
         ):
             return elements[number]
         case Items(), _:
             return _element(owner)
-        case Table(items), Literal_(wanted):
+        case Table(items), Constant(wanted):
             named = [value for key, value in items if key in (wanted, None)]
             return choose(*named) if named else UNKNOWN
         case Table(items), _ if items:

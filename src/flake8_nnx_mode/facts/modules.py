@@ -14,10 +14,10 @@ from flake8_nnx_mode.facts.values import (
     Boxed,
     Choice,
     ClassDefinition,
+    Constant,
     Given,
     Items,
     Key,
-    Literal_,
     Opaque,
     Symbol,
     Table,
@@ -33,13 +33,17 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
 
 _INIT_METHODS = frozenset({"__init__", "__post_init__", "setup"})
-_INIT_PREFIXES = "init _init initialize reset build _build create make from_ load restore".split()
+_INIT_PREFIXES = tuple(
+    "init _init initialize reset build _build create make from_ load restore".split()
+)
 _PLAIN_BASES = frozenset(
     {"builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol"}
     | {"typing_extensions.Protocol", "typing_extensions.Generic", flax_api.MODULE}
 )
-_HARMLESS_DECORATORS = frozenset("flax jax typing typing_extensions functools dataclasses".split())
-_HARMLESS_DECORATORS |= {"jaxtyping", "beartype", "typeguard", "chex", "abc", "builtins"}
+_HARMLESS_DECORATORS = frozenset(
+    "flax jax typing typing_extensions functools dataclasses jaxtyping beartype typeguard chex abc"
+    " builtins".split()
+)
 _DYNAMIC = re.compile(r"\bsetattr\b|\b__dict__\b|\b__getattr\w*__\b|\bvars\s*\(")
 
 
@@ -91,10 +95,12 @@ class ClassFacts:
 
     @property
     def book(self) -> Book:
+        """The file it is in."""
         return self.definition.book
 
     @property
     def outline(self) -> Class:
+        """Its statement."""
         return self.definition.outline
 
     # -- inheritance -----------------------------------------------------------------------
@@ -179,7 +185,7 @@ class ClassFacts:
     def is_init_like(self, function: Function) -> bool:
         """Whether a method belongs to construction: by its name, kind, or who calls it."""
         name = function.name
-        if name in _INIT_METHODS or name.startswith(tuple(_INIT_PREFIXES)):
+        if name in _INIT_METHODS or name.startswith(_INIT_PREFIXES):
             return True
         if any(_simple_name(d) in ("classmethod", "staticmethod") for d in function.decorators):
             return True
@@ -202,7 +208,7 @@ class ClassFacts:
             }
             for name, text in texts.items()
         }
-        start = {n for n in texts if n in _INIT_METHODS or n.startswith(tuple(_INIT_PREFIXES))}
+        start = {n for n in texts if n in _INIT_METHODS or n.startswith(_INIT_PREFIXES)}
         called = {other for others in calls.values() for other in others}
         forward = {n for n in texts if n not in start and (n not in called or n.startswith("__"))}
         for reached in (forward, start):
@@ -379,9 +385,9 @@ class ClassFacts:
             return
         given = made_with.get(kind.rate, index)
         if given is None:
-            given = Literal_(_constant(parameters[index]))
+            given = Constant(_constant(parameters[index]))
         match given:
-            case Literal_(value) if not value or not isinstance(value, int | float):
+            case Constant(value) if not value or not isinstance(value, int | float):
                 return
             case Given(name):
                 yield Kind(kind.kind, name)
@@ -458,7 +464,7 @@ def _kept(name: str, value: Value, *, fixed: bool) -> Value:
             return Items(kept, ordered)
         case Table(items):
             return Table(tuple((key, _kept(name, item, fixed=fixed)) for key, item in items))
-        case Boxed(kind, Literal_()):
+        case Boxed(kind, Constant()):
             return Boxed(kind, UNKNOWN)  # only its start is known
         case Boxed(kind, inner):
             return Boxed(kind, _kept(name, inner, fixed=fixed))

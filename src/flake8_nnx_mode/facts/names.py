@@ -8,8 +8,8 @@ from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
     ClassDefinition,
+    Constant,
     FunctionDefinition,
-    Literal_,
     ModuleFile,
     ModuleLevelCall,
     Opaque,
@@ -152,7 +152,7 @@ class Names:
             case ast.Name(id=name):
                 value = self.lookup(book, scope, name) or UNKNOWN
             case ast.Constant(value=constant):
-                value = Literal_(constant)
+                value = Constant(constant)
             case ast.Call(func=func):
                 value = ModuleLevelCall(self.expression(book, scope, func))
             case _:

@@ -14,11 +14,11 @@ from flake8_nnx_mode.facts.values import (
     Boxed,
     Choice,
     ClassDefinition,
+    Constant,
     Flag,
     Given,
     Instance,
     Items,
-    Literal_,
     ModuleFile,
     Rngs,
     SelfObject,
@@ -209,7 +209,7 @@ def fixed_mode(name: str, made_with: Arguments | None) -> bool:
     if made_with is None or made_with.open:
         return True
     given = made_with.get(flax_api.MODES[name].flag)
-    return given is not None and given != Literal_(None)
+    return given is not None and given != Constant(None)
 
 
 def drops(name: str, made_with: Arguments | None) -> bool:
@@ -217,7 +217,7 @@ def drops(name: str, made_with: Arguments | None) -> bool:
     if name not in flax_api.RATES:
         return True
     rate = _rate(name, made_with)
-    return rate is not None and rate not in (Literal_(0), Literal_(0.0))
+    return rate is not None and rate not in (Constant(0), Constant(0.0))
 
 
 def _rate(name: str, made_with: Arguments | None) -> Value | None:

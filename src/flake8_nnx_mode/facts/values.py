@@ -61,7 +61,7 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal_:
+class Constant:
     """A constant that is written in the code."""
 
     value: object
@@ -158,6 +158,7 @@ class Arguments:
         return None
 
     def all(self) -> Iterator["Value"]:
+        """All of them, by position and by name."""
         yield from self.positional
         yield from (value for _, value in self.keywords)
 
@@ -247,7 +248,7 @@ class Choice:
 
 Value = (
     Opaque
-    | Literal_
+    | Constant
     | Symbol
     | ModuleFile
     | ClassDefinition
@@ -269,7 +270,7 @@ Value = (
 )
 
 UNKNOWN = Opaque(Traits())
-NONE = Literal_(None)
+NONE = Constant(None)
 _MOST_OPTIONS = 12
 
 
@@ -317,7 +318,7 @@ def traits_of(value: Value) -> Traits:
             return traits
         case Flag(name):
             return Traits(flags=frozenset({name}))
-        case Literal_() | Symbol() | ClassDefinition() | FunctionDefinition() | ModuleFile():
+        case Constant() | Symbol() | ClassDefinition() | FunctionDefinition() | ModuleFile():
             return Traits(varies=False)
         case Key(draw=draw, varies=varies):
             return Traits(draws=frozenset({draw}) if draw else NO_DRAWS, varies=varies)

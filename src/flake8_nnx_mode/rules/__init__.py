@@ -52,6 +52,7 @@ class Entry:
 
     @property
     def documentation(self) -> str:
+        """The docstring of its room."""
         return inspect.getdoc(self.room) or ""
 
     @property
@@ -61,10 +62,12 @@ class Entry:
 
     @property
     def bad(self) -> str:
+        """Code that it reports, and no other rule does."""
         return str(self.room.BAD)
 
     @property
     def good(self) -> str:
+        """The same code, mended."""
         return str(self.room.GOOD)
 
 

@@ -2,8 +2,8 @@
 
 ## What it does
 Reports a call of a child (an attribute of `self`, a local, a parameter annotated with its class)
-whose `__call__` takes a mode flag, when the flag is left out although (a) it is required, or (b) the
-calling method has a mode flag of its own and does not forward it, or (c) the child trains by
+whose `__call__` takes a mode flag, when the flag is left out although (a) it is required, or (b)
+the calling method has a mode flag of its own and does not forward it, or (c) the child trains by
 default, is stochastic or keeps statistics, and the caller has no way to tell it otherwise. The
 layers of `flax.nnx` can get their mode from elsewhere: for them only (b) counts, and only when
 their constructor fixed no mode.

@@ -61,11 +61,11 @@ class Book:
         """The body of ``function``, or None (and one more refusal) if LibCST does not read it."""
         key = id(function)
         if key not in self._chapters:
-            from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefused
+            from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefusedError
 
             try:
                 chapter = Chapter(self.lines, self._first_line(function), function.last_line)
-            except ChapterRefused as refused:
+            except ChapterRefusedError as refused:
                 self.refusals.append(Refusal(function.node.lineno, str(refused)))
                 self._chapters[key] = None
             else:
@@ -94,7 +94,8 @@ class Book:
 
     def span_of(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
         """Where a node of the outline is."""
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         return Span(
             self.lines.from_ast(node.lineno, node.col_offset),
             self.lines.from_ast(node.end_lineno, node.end_col_offset),

@@ -15,7 +15,7 @@ from flake8_nnx_mode.syntax.walker import walk
 _SHELF = "class _:\n"
 
 
-class ChapterRefused(Exception):
+class ChapterRefusedError(Exception):
     """LibCST does not read this text, although ast does; the message says why."""
 
 
@@ -26,7 +26,7 @@ class Chapter:
         """Parse lines ``first_line`` to ``last_line`` of the file.
 
         Raises:
-            ChapterRefused: LibCST cannot parse them.
+            ChapterRefusedError: LibCST cannot parse them.
         """
         self._lines = lines
         start = lines.start_of(first_line)
@@ -36,12 +36,14 @@ class Chapter:
         try:
             self._module = cst.parse_module(shelf + text)
         except Exception as error:  # ParserSyntaxError, and what its own bugs raise
-            raise ChapterRefused(_reason(error)) from error
+            raise ChapterRefusedError(_reason(error)) from error
         node: cst.CSTNode = self._module.body[0]
         if shelf and isinstance(node, cst.ClassDef):
             node = node.body.body[0]
         if not isinstance(node, cst.FunctionDef):
-            raise ChapterRefused(f"found a {type(node).__name__} where a function was expected")
+            raise ChapterRefusedError(
+                f"found a {type(node).__name__} where a function was expected"
+            )
         self.node = node
         lowering = Lowering()
         walk(node, lowering)

@@ -75,10 +75,12 @@ class Function:
 
     @property
     def decorators(self) -> list[ast.expr]:
+        """Their expressions, top down."""
         return self.node.decorator_list
 
     @property
     def last_line(self) -> int:
+        """The last line of its body."""
         assert self.node.end_lineno is not None
         return self.node.end_lineno
 
@@ -119,6 +121,7 @@ class Scope:
     function: Function | None = None
 
     def bind(self, name: str, binding: Binding) -> None:
+        """Add one more way in which ``name`` is bound."""
         self.bindings.setdefault(name, []).append(binding)
 
 

@@ -13,7 +13,7 @@ import libcst as cst
 from libcst._nodes.internal import CodegenState  # private: hence libcst < 2 and the equality test
 
 
-class _Found(Exception):
+class _Found(Exception):  # noqa: N818  # a signal, not an error
     """Every wanted node has been generated."""
 
 

@@ -30,7 +30,7 @@ class LineTable:
         return self.text[self.start_of(line) : self.start_of(line + 1)]
 
     def from_ast(self, line: int, utf8_column: int) -> Position:
-        """ast counts columns in UTF-8 bytes; we count characters."""
+        """The position of an ast place: ast counts columns in UTF-8 bytes, we in characters."""
         text = self.line(line)
         if text.isascii():
             return Position(line, utf8_column)

@@ -1,0 +1,102 @@
+"""The table of flax.nnx and jax.random against the installed ones."""
+
+import inspect
+
+import jax
+import pytest
+from flax import nnx
+
+from flake8_nnx_mode.facts import flax_api
+
+
+def public(base: type) -> set[str]:
+    names = (n for n in dir(nnx) if inspect.isclass(getattr(nnx, n)))
+    return {f"flax.nnx.{n}" for n in names if issubclass(getattr(nnx, n), base)}
+
+
+def test_layers() -> None:
+    # Layers of newer versions may be missing from the table: unknown, and so silent.
+    assert public(nnx.Module) >= flax_api.LAYERS
+    assert public(nnx.Module) - flax_api.LAYERS - {flax_api.MODULE} <= {"flax.nnx.RoPE"}
+
+
+def test_variables() -> None:
+    assert public(nnx.Variable) == flax_api.VARIABLES
+
+
+def test_other_classes() -> None:
+    assert all(inspect.isclass(getattr(nnx, n.rpartition(".")[2])) for n in flax_api.OTHERS)
+
+
+@pytest.mark.parametrize("name", flax_api.MODES)
+def test_mode_flags_of_layers(name: str) -> None:
+    mode = flax_api.MODES[name]
+    layer = getattr(nnx, name.rpartition(".")[2])
+    call = list(inspect.signature(layer.__call__).parameters.values())
+    flag = next(p for p in call if p.name == mode.flag)
+    assert flag.default is None
+    if mode.position is None:
+        assert flag.kind is flag.KEYWORD_ONLY
+    else:
+        assert call.index(flag) == mode.position + 1
+        assert flag.kind is flag.POSITIONAL_OR_KEYWORD
+
+
+def test_no_other_layer_has_a_mode_flag() -> None:
+    flags = {mode.flag for mode in flax_api.MODES.values()} | {"train", "training"}
+    with_flags = {
+        name
+        for name in flax_api.LAYERS
+        if callable(layer := getattr(nnx, name.rpartition(".")[2]))
+        and "__call__" in dir(layer)
+        and flags & set(inspect.signature(layer.__call__).parameters)
+    }
+    assert with_flags == set(flax_api.MODES)
+
+
+def test_layers_train_unless_told() -> None:
+    assert nnx.Dropout(0.5).deterministic is False
+    assert nnx.BatchNorm(2, rngs=nnx.Rngs(0)).use_running_average is False
+
+
+@pytest.mark.parametrize("name", flax_api.RATES)
+def test_rates(name: str) -> None:
+    keyword, position = flax_api.RATES[name]
+    layer = getattr(nnx, name.rpartition(".")[2])
+    init = list(inspect.signature(layer.__init__).parameters)[1:]
+    assert keyword in init
+    if position is not None:
+        assert init[position] == keyword
+
+
+def test_functions_of_jax_random() -> None:
+    functions = {n for n in dir(jax.random) if n[0] != "_" and callable(getattr(jax.random, n))}
+    classes = {n for n in functions if inspect.isclass(getattr(jax.random, n))}
+    assert functions - classes == flax_api.SAMPLERS | flax_api.NOT_SAMPLERS
+    assert {n.rpartition(".")[2] for n in flax_api.KEY_MAKERS} <= flax_api.NOT_SAMPLERS
+
+
+@pytest.mark.parametrize("name", sorted(flax_api.SAMPLERS))
+def test_samplers_take_the_key_first(name: str) -> None:
+    assert next(iter(inspect.signature(getattr(jax.random, name)).parameters)) == "key"
+
+
+def test_methods_of_rngs() -> None:
+    methods = {n for n in dir(nnx.Rngs) if n[0] != "_"}
+    assert methods == flax_api.RNGS_METHODS
+    assert {n for n in dir(nnx.RngStream) if n[0] != "_"} - {"tag"} == methods - {"items"}
+
+
+@pytest.mark.parametrize(
+    ("name", "public_name"),
+    [
+        ("flax.nnx.module.Module", "flax.nnx.Module"),
+        ("flax.nnx.nn.stochastic.Dropout", "flax.nnx.Dropout"),
+        ("flax.nnx.rnglib.Rngs", "flax.nnx.Rngs"),
+        ("flax.experimental.nnx.Linear", "flax.nnx.Linear"),
+        ("flax.nnx.nn.initializers.normal", "flax.nnx.nn.initializers.normal"),
+        ("flax.linen.Module", "flax.linen.Module"),
+    ],
+)
+def test_canonical(name: str, public_name: str) -> None:
+    assert flax_api.canonical(name) == public_name
