@@ -316,7 +316,7 @@ def test_lowering_by_hand() -> None:
     assert chapter.function == code.DefineFunction(
         "f",
         (),
-        ("a", "c", "b", "d"),
+        (("a", None), ("c", None), ("b", None), ("d", None)),
         (code.Constant(1),),
         code.Block((code.Assign((name("e"),), value),)),
     )

@@ -75,6 +75,7 @@ class FunctionFacts:
     calls: list[ModuleCall] = field(default_factory=list)
     reads: list[AttributeRead] = field(default_factory=list)
     writes: list[AttributeWrite] = field(default_factory=list)
+    returns: list[Value] = field(default_factory=list)
     free_names: list[FreeName] = field(default_factory=list)
     flags_read: set[str] = field(default_factory=set)
     flags_deleted: set[str] = field(default_factory=set)

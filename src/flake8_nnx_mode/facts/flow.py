@@ -5,6 +5,7 @@ them on a stack of its own: nesting costs memory, never Python's recursion limit
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from flake8_nnx_mode.facts import flax_api
@@ -27,6 +28,7 @@ from flake8_nnx_mode.facts.values import (
     Constant,
     Draw,
     Flag,
+    FunctionDefinition,
     Given,
     Guard,
     Guards,
@@ -60,6 +62,7 @@ Step = Generator[object, "Value | bool", "Value | bool"]
 _UNVARYING = Opaque(Traits(varies=False))
 _MOST_ELEMENTS = 64
 _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
+_WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
 _DERIVES_KEY = frozenset({"split", "fold_in", "clone", "wrap_key_data", "key_data"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
@@ -78,6 +81,15 @@ class World(Protocol):
 
     def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
         """What ``name`` holds on an instance of another class of the project."""
+
+    def instance(self, annotation: Value) -> Value | None:
+        """What something annotated so is, where that says enough."""
+
+    def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
+        """What a function of the project returns; None if it is not worth, or not safe, to ask."""
+
+    def returned_by_method(self, name: str, args: Arguments) -> Value | None:
+        """What ``self.name(...)`` returns, for a property too."""
 
 
 class Flow:
@@ -108,6 +120,7 @@ class Flow:
         self._guards: Guards | None = None
         self._flags = self.facts.flags
         self._mode_set = False
+        self._nested = 0
         self._tests: list[tuple[set[str], set[str], set[str]]] = []
 
     # -- the engine ------------------------------------------------------------------------
@@ -152,12 +165,16 @@ class Flow:
         return False
 
     def _leave(self, statement: code.Leave) -> Step:
-        for value in statement.values:
-            yield value
+        for expression in statement.values:
+            value = _value((yield expression))
+            if statement.kind == "return" and not self._nested:
+                self.facts.returns.append(value)
         return True
 
     def _assign(self, statement: code.Assign) -> Step:
         value = _value((yield statement.value))
+        if statement.annotation is not None and isinstance(value, Opaque | Given):
+            value = self._annotated(_value((yield statement.annotation))) or value
         for target in statement.targets:
             yield from self._store(target, value)
         return False
@@ -311,17 +328,30 @@ class Flow:
         return False
         yield
 
-    def _inner(self, parameters: tuple[str, ...], body: object) -> Step:
+    def _inner(
+        self, parameters: Iterable[tuple[str, code.Expression | None]], body: object
+    ) -> Step:
         """The body of a nested function, run where it is defined, on unknown arguments."""
         before, flags, outer, mode_set = self._fork(), self._flags, self._guards, self._mode_set
-        own = tuple(name for name in parameters if name in self._mode_flags)
-        self._flags = own or tuple(name for name in flags if name not in parameters)
-        for name in parameters:
-            self._variables[name] = Flag(name) if name in own else UNKNOWN
+        names = [name for name, _ in parameters]
+        own = tuple(name for name in names if name in self._mode_flags)
+        self._flags = own or tuple(name for name in flags if name not in names)
+        values: dict[str, Value] = {name: Flag(name) for name in own}
+        for name, annotation in parameters:
+            if annotation is not None and name not in own:
+                known = self._annotated(_value((yield annotation)))
+                if known is not None:
+                    values[name] = known
+        self._variables.update(dict.fromkeys(names, UNKNOWN) | values)
+        self._nested += 1
         result = yield body
+        self._nested -= 1
         self._restore(before)
         self._flags, self._guards, self._mode_set = flags, outer, mode_set
         return result
+
+    def _annotated(self, annotation: Value) -> Value | None:
+        return self._world.instance(annotation)
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -365,9 +395,9 @@ class Flow:
                 case code.Name(name):
                     self._variables[name] = value
                 case code.Starred(inner):
-                    pending.append((inner, mixed(value)))
+                    pending.append((inner, value))
                 case code.Display(targets):
-                    pending.extend(zip(targets, _unpack(value, len(targets)), strict=True))
+                    pending.extend(zip(targets, _unpack(value, targets), strict=True))
                 case code.Attribute(code.Name() as owner, name) if (
                     self._variables.get(owner.id) == SelfObject()
                 ):
@@ -444,6 +474,10 @@ class Flow:
                 return self._self_attribute(node)
             case Rngs():
                 return Method(owner, name) if name in flax_api.RNGS_METHODS else Stream(name)
+            case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)) if name == "layers":
+                return Items(layers, ordered=True)
+            case Table(items) if any(key == name for key, _ in items):  # nnx.Dict
+                return choose(*(item for key, item in items if key == name))
             case Stream():
                 if name == "key":
                     return Boxed("flax.nnx.RngKey", Key("raw", varies=not self._forward))
@@ -471,13 +505,13 @@ class Flow:
             return self._seen(self._attributes[name])
         if self._world.is_method(name):
             return Method(SelfObject(), name)
-        return self._kept(name)
+        return self._world.returned_by_method(name, Arguments((), ())) or self._kept(name)
 
     def _kept(self, name: str) -> Value:
         known = self._world.attribute(name)
-        if known is not None:
-            return known
-        return Rngs() if name == "rngs" else UNKNOWN
+        if name == "rngs" and (known is None or isinstance(known, Given)):
+            return Rngs()
+        return UNKNOWN if known is None else known
 
     def _subscript(self, node: code.Subscript) -> Step:
         owner = _value((yield node.value))
@@ -540,8 +574,10 @@ class Flow:
                 return self._call_method(receiver, name, args, node)
             case Symbol(name):
                 return self._call_symbol(name, args, node)
+            case FunctionDefinition():
+                return self._world.returned(func, args) or _result(args)
             case _:
-                return mixed(func, *args.all())
+                return _result(args, func)
 
     def _draw(self, stream: str | None, node: code.Call) -> Key:
         draw = Draw(stream, self._anchor(node.at), self._forward, self._guards)
@@ -569,13 +605,15 @@ class Flow:
                 self._mode_set,
             )
         )
-        return mixed(*args.all(), varies=True)
+        return UNKNOWN
 
     def _call_method(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> Value:
         match receiver:
             case SelfObject() | Instance() if name in _MODE_SETTERS:
                 self._mode_set = True
                 return NONE
+            case SelfObject():
+                return self._world.returned_by_method(name, args) or _result(args)
             case Rngs() | Stream():
                 if name in ("fork", "split", "broadcast"):
                     return receiver
@@ -605,7 +643,7 @@ class Flow:
                     return Items(tuple(pairs))
                 return receiver if name == "copy" else choose(*values, *args.positional[1:])
             case _:
-                return mixed(receiver, *args.all())
+                return _result(args, receiver)
 
     def _call_symbol(self, name: str, args: Arguments, node: code.Call) -> Value:
         first = args.positional[0] if args.positional else None
@@ -627,6 +665,10 @@ class Flow:
         if name.startswith("jax.random.") and short in _DERIVES_KEY and first is not None:
             derived = choose(*(self._derive(option, args) for option in options(first)))
             return Items((derived,)) if short == "split" else derived
+        if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
+            return self._annotated(args.positional[0]) or args.positional[1]
+        if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
+            return first
         match short if name.startswith(("builtins.", "functools.")) else "":
             case "partial" if first is not None:
                 rest = Arguments(args.positional[1:], args.keywords, args.open)
@@ -643,11 +685,17 @@ class Flow:
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
                         return choose(self._kept(attribute), *args.positional[2:])
+                    case owner, Constant(str(attribute)):
+                        return self._member(owner, code.Attribute(node.func, attribute, node.at))
+            case "iter" if first is not None:
+                return first
+            case "next" if first is not None:
+                return _element(first)
             case "setattr" if len(args.positional) == 3:
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
                         self._write(attribute, args.positional[2], whole=True)
-        return mixed(*args.all())
+        return _result(args)
 
     def _derive(self, key: Value, args: Arguments) -> Value:
         """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
@@ -671,7 +719,9 @@ class Flow:
         self._guards = outer
         if node.operator == "or" and not isinstance(left, Opaque | Flag | Constant):
             return choose(*present(left), right)
-        return mixed(left, right)
+        if isinstance(right, Opaque | Flag | Constant):
+            return mixed(left, right)
+        return choose(right, UNKNOWN if isinstance(left, Opaque) else NONE)
 
     def _if_else(self, node: code.IfElse) -> Step:
         guard, test = yield from self._test(node.test)
@@ -680,8 +730,11 @@ class Flow:
         body = _value((yield node.body))
         orelse = _value((yield node.orelse))
         self._guards = outer
-        # `train if train is not None else self.train` still is what the flag says.
-        return mixed(body, orelse, test) if guard.flags else choose(body, orelse)
+        sides = (body, orelse)
+        if guard.flags and all(isinstance(s, Constant) or traits_of(s).flags for s in sides):
+            # `train if train is not None else False` still is what the flag says.
+            return mixed(body, orelse, test)
+        return choose(body, orelse)
 
     def _compare(self, node: code.Compare) -> Step:
         left = _value((yield node.left))
@@ -806,11 +859,22 @@ def _last_name(node: code.Expression) -> str | None:
 
 
 def _label(node: code.Expression) -> str:
-    names = []
-    while isinstance(node, code.Attribute):
-        names.append(node.name)
+    """What the code calls it: ``self.blocks[...]``; empty if that takes more than names."""
+    parts: list[str] = []
+    while isinstance(node, code.Attribute | code.Subscript):
+        parts.append(f".{node.name}" if isinstance(node, code.Attribute) else "[...]")
         node = node.value
-    return ".".join([node.id, *reversed(names)]) if isinstance(node, code.Name) else ""
+    return "".join([node.id, *reversed(parts)]) if isinstance(node, code.Name) else ""
+
+
+def _result(args: Arguments, *others: Value) -> Opaque:
+    """What an unknown call returns: a mode if it was given nothing else, data otherwise."""
+    given = (*others, *args.all())
+    is_mode = all(
+        isinstance(value, Constant | Flag | Symbol) or traits_of(value).flags for value in given
+    )
+    result = mixed(*given)
+    return result if is_mode else Opaque(replace(result.traits, flags=frozenset()))
 
 
 def _sampler(func: Value) -> str | None:
@@ -829,6 +893,8 @@ def _as_key(value: Value) -> Key | None:
             return Key("given", attribute=attribute, varies=attribute is None)
         case Boxed(_, inner):
             return _as_key(inner)
+        case Items((element,)):  # an array of keys, for a vmapped sampler
+            return _as_key(element)
     return None
 
 
@@ -869,13 +935,16 @@ def _item(owner: Value, index: Value, *, is_slice: bool) -> Value:
     return mixed(owner, index)
 
 
-def _unpack(value: Value, count: int) -> tuple[Value, ...]:
+def _unpack(value: Value, targets: tuple[code.Expression, ...]) -> tuple[Value, ...]:
+    """What each of the targets of an unpacking gets."""
+    starred = any(isinstance(target, code.Starred) for target in targets)
     match value:
-        case Items(elements, ordered=True) if len(elements) == count:
+        case Items(elements, ordered=True) if len(elements) == len(targets) and not starred:
             return elements
-        case Items(_, ordered=False):
-            return (_element(value),) * count
-    return (mixed(value),) * count
+        case Items(elements):
+            one, rest = _element(value), Items(elements)
+            return tuple(rest if isinstance(t, code.Starred) else one for t in targets)
+    return (mixed(value),) * len(targets)
 
 
 def _with_element(container: Items | Table, value: Value) -> Value:

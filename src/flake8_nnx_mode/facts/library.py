@@ -35,6 +35,16 @@ class Library:
             self._opened[path] = _open(path)
         return self._opened[path]
 
+    def may_define(self, module: ModuleFile, name: str) -> bool:
+        """Whether the text of a module mentions ``name``: it need not be parsed to know that."""
+        if module.file is None or module.file in self._opened:
+            return True
+        try:
+            data = module.file.read_bytes()
+        except OSError:
+            return False
+        return name.encode() in data or b"import *" in data
+
     def absolute(self, name: str, importer: Path) -> ModuleFile | None:
         """The module ``name`` as ``importer`` would import it, if it belongs to the project."""
         top = name.partition(".")[0]

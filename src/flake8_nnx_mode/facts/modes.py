@@ -140,6 +140,10 @@ class _Child:
 
 def _child(project: Project, value: Value) -> _Child | None:
     match value:
+        case Instance(ClassDefinition() as of, made_with) if builtin := project.class_facts(
+            of
+        ).plain_subclass_of:
+            return _child(project, Instance(Symbol(builtin), made_with))
         case Instance(Symbol(name), made_with) if name in flax_api.MODES:
             mode = flax_api.MODES[name]
             parameter = ModeParameter(

@@ -159,6 +159,13 @@ class ClassFacts:
         return self.ancestry.is_module
 
     @cached_property
+    def plain_subclass_of(self) -> str | None:
+        """The layer with a mode that it is built and called like, if it changes neither."""
+        base = self.ancestry.builtins & flax_api.MODES.keys()
+        changed = self.find_method("__call__") or self.find_method("__init__")
+        return next(iter(base)) if len(base) == 1 and changed is None else None
+
+    @cached_property
     def family(self) -> tuple[ClassDefinition, ...]:
         """Itself, its bases, and the subclasses in its own file."""
         subclasses = (
@@ -268,12 +275,13 @@ class ClassFacts:
                 if self.is_init_like(function) and definition.book.mentions(function, name):
                     written = self.facts(function, definition, level).writes
                     values += (w.value for w in written if w.name == name and w.whole)
+        fixed = not self.is_reassigned(name)
         if not values:
             declared = self._declared(name)
-            return None if declared is None else _kept(name, declared, fixed=False)
+            return None if declared is None else _kept(name, declared, fixed=fixed)
         if any(self._writes_whole(name)):
             values.append(UNKNOWN)
-        return _kept(name, choose(*values), fixed=not self.is_reassigned(name))
+        return _kept(name, choose(*values), fixed=fixed)
 
     def _declared(self, name: str) -> Value | None:
         """What the class body says of ``name``: a dataclass field, a constant."""
@@ -282,14 +290,15 @@ class ClassFacts:
             annotated = outline.fields.get(name)
             if annotated is not None:
                 value = names.annotation(definition.book, outline.scope, annotated.annotation)
-                return self.project.instance_of(value) or UNKNOWN
+                # A dataclass field is an argument of the constructor.
+                return self.project.instance_of(value) or Given(name)
             bindings = outline.scope.bindings.get(name)
             if bindings and len(bindings) == 1 and isinstance(bindings[0], Assigned):
                 return names.expression(definition.book, outline.scope, bindings[0].value)
         return None
 
     def is_reassigned(self, name: str) -> bool:
-        """Whether a method other than ``__init__`` writes ``self.name``, here or in a relative."""
+        """Whether a method writes ``self.name`` after construction, here or in a relative."""
         return any(True for _ in self._writers(name))
 
     def _writes_whole(self, name: str) -> Iterator[bool]:
@@ -302,10 +311,15 @@ class ClassFacts:
     def _writers(self, name: str) -> Iterator[tuple[Function, bool]]:
         for definition in self.family:
             for function in definition.outline.methods.values():
-                if function.name != "__init__" and definition.book.mentions(function, name):
+                if not self._constructs(function) and definition.book.mentions(function, name):
                     written = self.project.written(definition.book, function)
                     if written is None or name in written:
                         yield function, written is None or written[name]
+
+    def _constructs(self, function: Function) -> bool:
+        """Whether it runs once, while the object is built; ``reset`` and its like may run again."""
+        name = function.name
+        return name in _INIT_METHODS or (name[0] == "_" and name in self._called_by_init_only)
 
     def assigns(self, name: str) -> bool:
         """Whether anything in the family may define ``self.name``."""

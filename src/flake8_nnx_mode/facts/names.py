@@ -10,10 +10,12 @@ from flake8_nnx_mode.facts.values import (
     ClassDefinition,
     Constant,
     FunctionDefinition,
+    Items,
     ModuleFile,
     ModuleLevelCall,
     Opaque,
     Symbol,
+    Table,
     Value,
 )
 from flake8_nnx_mode.syntax.book import Book
@@ -29,7 +31,12 @@ from flake8_nnx_mode.syntax.outline import (
 
 _BUILTINS = frozenset(
     "None True False bool dict enumerate getattr hasattr int isinstance len list object partial"
-    " property range reversed setattr sorted staticmethod classmethod super tuple vars zip".split()
+    " iter next property range reversed setattr sorted staticmethod classmethod super tuple vars"
+    " zip".split()
+)
+_CONTAINERS = frozenset(
+    "builtins.list builtins.tuple typing.List typing.Tuple typing.Sequence flax.nnx.List"
+    " collections.abc.Sequence collections.abc.Iterable typing.Iterable".split()
 )
 _LONGEST_CHAIN = 50
 
@@ -82,6 +89,8 @@ class Names:
     def _starred(self, book: Book, scope: Scope, name: str) -> Value | None:
         for star in scope.star_imports:
             module = self.imported(book, Imported(star.module, None, star.level))
+            if isinstance(module, ModuleFile) and not self.library.may_define(module, name):
+                continue
             found = self.member(module, name, private_too=False)
             if found is None or isinstance(found, Opaque):
                 if not isinstance(module, ModuleFile):
@@ -155,6 +164,12 @@ class Names:
                 value = Constant(constant)
             case ast.Call(func=func):
                 value = ModuleLevelCall(self.expression(book, scope, func))
+            case ast.Dict(keys=keys, values=values) if not parts:
+                named = [getattr(key, "value", None) for key in keys]
+                held = [self.expression(book, scope, item) for item in values]
+                return Table(tuple(zip(named, held, strict=True)))
+            case ast.Tuple(elts=elements) | ast.List(elts=elements) if not parts:
+                return Items(tuple(self.expression(book, scope, e) for e in elements))
             case _:
                 return UNKNOWN
         for part in reversed(parts):
@@ -170,7 +185,10 @@ class Names:
         return self.expression(book, scope, node.func if isinstance(node, ast.Call) else node)
 
     def annotation(self, book: Book, scope: Scope, node: ast.expr | None) -> Value:
-        """What an annotation names: ``X``, ``"X"``, ``X | None``, ``Optional[X]``; else unknown."""
+        """What an annotation names: ``X``, ``"X"``, ``X | None``, ``Optional[X]``; else unknown.
+
+        Containers, ``list[X]`` and its like, give ``Items`` of what they hold.
+        """
         match node:
             case ast.Constant(value=str(text)):
                 try:
@@ -178,20 +196,29 @@ class Names:
                 except (SyntaxError, ValueError, RecursionError, MemoryError):
                     return UNKNOWN
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                sides = [s for s in (left, right) if not _is_none(s)]
-                return self.annotation(book, scope, sides[0]) if len(sides) == 1 else UNKNOWN
+                return self._only(book, scope, (left, right))
             case ast.Subscript(value=generic, slice=inner):
-                outer = self.expression(book, scope, generic)
-                if outer in (Symbol("typing.Optional"), Symbol("typing.Annotated")):
-                    if isinstance(inner, ast.Tuple) and inner.elts:
-                        inner = inner.elts[0]
-                    return self.annotation(book, scope, inner)
+                inners = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+                match self.expression(book, scope, generic):
+                    case Symbol("typing.Optional" | "typing.Union"):
+                        return self._only(book, scope, inners)
+                    case Symbol("typing.Annotated") if inners:
+                        return self.annotation(book, scope, inners[0])
+                    case Symbol(name) if name in _CONTAINERS:
+                        held = [e for e in inners if not _is(e, ...)]
+                        if len(held) == 1:
+                            return Items((self.annotation(book, scope, held[0]),))
                 return UNKNOWN
             case ast.Name() | ast.Attribute():
                 return self.expression(book, scope, node)
             case _:
                 return UNKNOWN
 
+    def _only(self, book: Book, scope: Scope, sides: Sequence[ast.expr]) -> Value:
+        """The one of ``sides`` that is not None."""
+        named = [side for side in sides if not _is(side, None)]
+        return self.annotation(book, scope, named[0]) if len(named) == 1 else UNKNOWN
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+
+def _is(node: ast.expr, constant: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is constant

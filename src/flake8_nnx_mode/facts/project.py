@@ -1,6 +1,7 @@
 """A project as seen while one file is checked: the way to every fact."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from flake8_nnx_mode.facts import flax_api
@@ -16,6 +17,7 @@ from flake8_nnx_mode.facts.values import (
     ClassDefinition,
     Constant,
     Flag,
+    FunctionDefinition,
     Given,
     Instance,
     Items,
@@ -26,10 +28,12 @@ from flake8_nnx_mode.facts.values import (
     Symbol,
     Table,
     Value,
+    choose,
+    replaced,
 )
 from flake8_nnx_mode.settings import Settings
 from flake8_nnx_mode.syntax.book import Book
-from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported
+from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported, Parameter
 
 
 class Project:
@@ -43,6 +47,7 @@ class Project:
         self._classes: dict[ClassDefinition, ClassFacts] = {}
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
+        self._returning: set[Function] = set()
 
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
         """What is known of a class of the project."""
@@ -164,7 +169,24 @@ class Project:
                 return Instance(annotation, None)
             case ClassDefinition() if self.class_facts(annotation).is_module:
                 return Instance(annotation, None)
+            case Items((element,)):
+                held = self.instance_of(element)
+                return None if held is None else Items((held,))
         return None
+
+    def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
+        """What a function of the project returns, as its caller sees it."""
+        book, outline = function.book, function.outline
+        annotation = self.names.annotation(book, outline.outer, outline.node.returns)
+        annotated = self.instance_of(annotation)
+        if outline in self._returning or not hands_out_something(book.text_of(outline)):
+            return annotated
+        self._returning.add(outline)
+        try:
+            facts = self.run(book, outline, None, 0)
+        finally:
+            self._returning.discard(outline)
+        return seen_by_caller(facts, outline.parameters, args) or annotated
 
     def written(self, book: Book, function: Function) -> dict[str, bool] | None:
         """Attributes of self that a method writes -> whether wholly; None if it is not readable."""
@@ -204,6 +226,10 @@ class Project:
         return frozenset()
 
 
+_MOST_RETURNS = 8
+_BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
+
+
 def fixed_mode(name: str, made_with: Arguments | None) -> bool:
     """Whether the constructor of a layer of ``flax.nnx`` was, or may have been, told the mode."""
     if made_with is None or made_with.open:
@@ -229,6 +255,24 @@ def _given_name(value: Value | None) -> str | None:
     return value.name if isinstance(value, Given) else None
 
 
+def hands_out_something(text: str) -> bool:
+    """Whether a function's result is worth running it for: it may be a module or a key."""
+    return "return" in text and _BUILDS.search(text) is not None
+
+
+def seen_by_caller(
+    facts: FunctionFacts, parameters: Sequence[Parameter], args: Arguments
+) -> Value | None:
+    """What a function returns, its parameters replaced by what the call gave for them."""
+    if not facts.returns or len(facts.returns) > _MOST_RETURNS:
+        return None
+    given: dict[str, Value] = {}
+    for index, parameter in enumerate(parameters):
+        value = None if args.open else args.get(parameter.name, index)
+        given[parameter.name] = UNKNOWN if value is None else value
+    return choose(*(replaced(value, given) for value in facts.returns))
+
+
 class _World:
     """What a body is read against: the attributes and methods of its class."""
 
@@ -251,6 +295,21 @@ class _World:
             return not decorators & {"property", "cached_property"}
         inherited = name in ("train", "eval", "set_attributes")
         return inherited and self._owner.is_module and not self._owner.assigns(name)
+
+    def instance(self, annotation: Value) -> Value | None:
+        return self._project.instance_of(annotation)
+
+    def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
+        return self._project.returned(function, args)
+
+    def returned_by_method(self, name: str, args: Arguments) -> Value | None:
+        if self._owner is None or (found := self._owner.find_method(name)) is None:
+            return None
+        definition, function = found
+        if not hands_out_something(definition.book.text_of(function)):
+            return None
+        facts = self._owner.facts(function, definition, self._level)
+        return seen_by_caller(facts, function.parameters[1:], args)
 
     def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
         facts = self._project.class_facts(owner)

@@ -1,6 +1,6 @@
 """What an expression may be worth: the abstract values that facts are made of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -336,3 +336,28 @@ def traits_of(value: Value) -> Traits:
             return Traits(flags=mixed(*args.all()).traits.flags)
         case _:
             return Traits()
+
+
+def replaced(value: Value, given: Mapping[str, Value]) -> Value:
+    """``value`` with each parameter in it replaced by what is ``given`` for its name."""
+    match value:
+        case Given(name, None) | Flag(name):
+            return given.get(name, UNKNOWN)
+        case Instance(of, Arguments(positional, keywords, is_open)):
+            args = Arguments(
+                tuple(replaced(item, given) for item in positional),
+                tuple((name, replaced(item, given)) for name, item in keywords),
+                is_open,
+            )
+            return Instance(of, args)
+        case Items(elements, ordered):
+            return Items(tuple(replaced(element, given) for element in elements), ordered)
+        case Table(items):
+            return Table(tuple((key, replaced(item, given)) for key, item in items))
+        case Boxed(kind, inner):
+            return Boxed(kind, replaced(inner, given))
+        case Choice(parts):
+            return choose(*(replaced(part, given) for part in parts))
+        case Opaque() | SelfObject() | Method() | Partial():
+            return UNKNOWN  # it means something in the function only
+    return value

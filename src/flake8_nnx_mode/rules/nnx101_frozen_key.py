@@ -63,12 +63,9 @@ def check(project: Project) -> Iterator[Report]:
             if module.is_init_like(function):
                 continue
             for use in module.facts(function).consumptions:
-                if use.keys and all(map(_is_frozen, use.keys)):
-                    yield Report(use.anchor, _message(use.keys[0]))
-
-
-def _is_frozen(key: Key) -> bool:
-    return not key.varies and (key.attribute is not None or key.origin == "raw")
+                kept = [key for key in use.keys if key.attribute or key.origin == "raw"]
+                if kept and not any(key.varies for key in use.keys):
+                    yield Report(use.anchor, _message(kept[0]))
 
 
 def _message(key: Key) -> str:

@@ -61,10 +61,13 @@ class Printer(nnx.Module):
 
 
 def check(project: Project) -> Iterator[Report]:
+    seen = set()
     for module in project.modules:
-        function = module.outline.methods.get("set_view")
-        if function is None:
+        found = module.find_method("set_view")
+        if found is None or found[0].book is not project.book or found[1] in seen:
             continue
+        function = found[1]  # of the class itself, or of a mixin in this file
+        seen.add(function)
         for parameter in function.parameters[1:]:
             if parameter.kind.startswith("var-") or parameter.kind == "positional-only":
                 continue

@@ -128,7 +128,7 @@ class Comprehension:
 
 @dataclass(frozen=True, slots=True)
 class Lambda:
-    parameters: tuple[str, ...]
+    parameters: tuple[tuple[str, None], ...]
     defaults: tuple["Expression", ...]
     body: "Expression"
     at: At = _at()
@@ -187,6 +187,7 @@ class Assign:
 
     targets: tuple[Expression, ...]
     value: Expression
+    annotation: Expression | None = None
     at: At = _at()
 
 
@@ -300,7 +301,8 @@ class Import:
 class DefineFunction:
     name: str
     decorators: tuple[Expression, ...]
-    parameters: tuple[str, ...]
+    parameters: tuple[tuple[str, Expression | None], ...]
+    """Names and annotations."""
     defaults: tuple[Expression, ...]
     body: Block
     at: At = _at()

@@ -210,7 +210,10 @@ class Lowering(cst.CSTVisitor):
     def leave_Lambda(self, original_node: cst.Lambda) -> None:
         names, defaults = self._parameters(original_node.params)
         self._expressions[id(original_node)] = code.Lambda(
-            names, defaults, self._of(original_node.body), original_node
+            tuple((name, None) for name, _ in names),
+            defaults,
+            self._of(original_node.body),
+            original_node,
         )
 
     def leave_CompFor(self, original_node: cst.CompFor) -> None:
@@ -261,7 +264,7 @@ class Lowering(cst.CSTVisitor):
     def leave_Assign(self, original_node: cst.Assign) -> None:
         targets = self._all(target.target for target in original_node.targets)
         self._statement(
-            original_node, code.Assign(targets, self._of(original_node.value), original_node)
+            original_node, code.Assign(targets, self._of(original_node.value), at=original_node)
         )
 
     def leave_AnnAssign(self, original_node: cst.AnnAssign) -> None:
@@ -269,7 +272,8 @@ class Lowering(cst.CSTVisitor):
             self._statement(original_node)
         else:
             target, value = self._of(original_node.target), self._of(original_node.value)
-            self._statement(original_node, code.Assign((target,), value, original_node))
+            annotation = self._of(original_node.annotation.annotation)
+            self._statement(original_node, code.Assign((target,), value, annotation, original_node))
 
     def leave_AugAssign(self, original_node: cst.AugAssign) -> None:
         target, value = self._of(original_node.target), self._of(original_node.value)
@@ -432,14 +436,18 @@ class Lowering(cst.CSTVisitor):
 
     def _parameters(
         self, node: cst.Parameters
-    ) -> tuple[tuple[str, ...], tuple[code.Expression, ...]]:
+    ) -> tuple[tuple[tuple[str, code.Expression | None], ...], tuple[code.Expression, ...]]:
+        """Names with annotations, and defaults; ``*args`` and ``**kwargs`` are never of a class."""
         parameters = [*node.posonly_params, *node.params, *node.kwonly_params]
         defaults = self._all(parameter.default for parameter in parameters)
-        if isinstance(node.star_arg, cst.Param):
-            parameters.append(node.star_arg)
-        if node.star_kwarg is not None:
-            parameters.append(node.star_kwarg)
-        return tuple(parameter.name.value for parameter in parameters), defaults
+        names: list[tuple[str, code.Expression | None]] = [
+            (p.name.value, self._of(p.annotation.annotation) if p.annotation else None)
+            for p in parameters
+        ]
+        for starred in (node.star_arg, node.star_kwarg):
+            if isinstance(starred, cst.Param):
+                names.append((starred.name.value, None))
+        return tuple(names), defaults
 
 
 def _number(node: cst.Integer | cst.Float | cst.Imaginary) -> object:
