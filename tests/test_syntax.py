@@ -128,7 +128,8 @@ def test_positions_are_position_providers(file: Path) -> None:
     )
     wanted = [node for node in provided if isinstance(node, kinds)]
     lines = LineTable(text)
-    found = offsets(wrapper.module, wanted)
+    found = offsets(wrapper.module, wanted, text)
+    assert found is not None
     for node in wanted:
         start, end = (lines.position(offset) for offset in found[id(node)])
         place = provided[node]

@@ -79,3 +79,6 @@ class FunctionFacts:
     free_names: list[FreeName] = field(default_factory=list)
     flags_read: set[str] = field(default_factory=set)
     flags_deleted: set[str] = field(default_factory=set)
+    """Flags that are deleted, overwritten, or put into ``_``: not meant to be used."""
+    modes_set: set[str] = field(default_factory=set)
+    """Attributes of self whose mode is set in place; ``*`` for self as a whole."""

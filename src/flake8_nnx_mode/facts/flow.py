@@ -6,9 +6,18 @@ them on a stack of its own: nesting costs memory, never Python's recursion limit
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.containers import (
+    as_key,
+    changed,
+    element,
+    item,
+    joined,
+    unpack,
+    with_element,
+)
 from flake8_nnx_mode.facts.events import (
     AttributeRead,
     AttributeWrite,
@@ -19,6 +28,7 @@ from flake8_nnx_mode.facts.events import (
 )
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
+    NO_NAMES,
     NONE,
     UNKNOWN,
     Arguments,
@@ -35,7 +45,9 @@ from flake8_nnx_mode.facts.values import (
     Instance,
     Items,
     Key,
+    LocalFunction,
     Method,
+    ModuleFile,
     ModuleLevelCall,
     Opaque,
     Partial,
@@ -46,7 +58,9 @@ from flake8_nnx_mode.facts.values import (
     Table,
     Traits,
     Value,
+    bounded,
     choose,
+    each_guard,
     mixed,
     options,
     present,
@@ -60,13 +74,18 @@ from flake8_nnx_mode.syntax.outline import Class, Function, Imported
 Step = Generator[object, "Value | bool", "Value | bool"]
 
 _UNVARYING = Opaque(Traits(varies=False))
-_MOST_ELEMENTS = 64
+_CALLABLES = (Instance, Items, Table, Method, LocalFunction)
+_EXCUSED = Guard(excused=True)
+_EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
+_MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
+_CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault popitem".split())
+_CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
 _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
 _DERIVES_KEY = frozenset({"split", "fold_in", "clone", "wrap_key_data", "key_data"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
-    | {"builtins.reversed", "builtins.sorted", "flax.nnx.List"}
+    | {"flax.nnx.List"}
 )
 
 
@@ -102,7 +121,7 @@ class Flow:
         book: Book,
         function: Function,
         chapter: Chapter,
-        mode_flags: Iterable[str],
+        mode_flags: Mapping[str, bool],
         *,
         forward: bool,
         parameters: Mapping[str, Value],
@@ -113,7 +132,7 @@ class Flow:
         self._book = book
         self._function = function
         self._chapter = chapter
-        self._mode_flags = frozenset(mode_flags)
+        self._mode_flags = mode_flags
         self._forward = forward
         self._variables: dict[str, Value] = dict(parameters)
         self._attributes: dict[str, Value] = {}
@@ -121,6 +140,8 @@ class Flow:
         self._flags = self.facts.flags
         self._mode_set = False
         self._nested = 0
+        self._locals: list[code.DefineFunction | code.Lambda] = []
+        self._entered: set[int] = set()
         self._tests: list[tuple[set[str], set[str], set[str]]] = []
 
     # -- the engine ------------------------------------------------------------------------
@@ -136,6 +157,8 @@ class Flow:
             except StopIteration as done:
                 stack.pop()
                 value, started = done.value, True
+                if not isinstance(value, bool):
+                    value = bounded(value)
                 continue
             leaf = _LEAVES.get(type(wanted))
             if leaf is not None:
@@ -151,22 +174,35 @@ class Flow:
     # -- statements: each returns whether what follows it is never reached ------------------
 
     def _block(self, block: code.Block) -> Step:
-        outer = self._guards
         for statement in block.statements:
             done = yield statement
             if done is True:
-                self._guards = outer
                 return True
-        self._guards = outer
         return False
 
     def _evaluate(self, statement: code.Evaluate) -> Step:
-        yield statement.value
+        guard, _ = yield from self._test(statement.value)
+        if guard.flags and isinstance(statement.value, code.Call):
+            # `self.apply_mode(train)`, `set_mode(self, train)`: not called for its result.
+            self._mode_set = True
         return False
+
+    def _assert(self, statement: code.Assert) -> Step:
+        guard, test = yield from self._test(statement.test)
+        if not isinstance(test, Flag):  # `assert isinstance(train, bool)` is no test of the mode
+            guard = replace(guard, flags=NO_NAMES)
+        self._guards = Guards(guard, self._guards)
+        return False
+
+    def _outer(self, statement: code.Outer) -> Step:
+        self._variables.update(dict.fromkeys(statement.names, UNKNOWN))
+        return False
+        yield
 
     def _leave(self, statement: code.Leave) -> Step:
         for expression in statement.values:
             value = _value((yield expression))
+            yield from self._enter(value)
             if statement.kind == "return" and not self._nested:
                 self.facts.returns.append(value)
         return True
@@ -182,30 +218,26 @@ class Flow:
     def _augment(self, statement: code.Augment) -> Step:
         added = _value((yield statement.value))
         held = _value((yield statement.target))
-        both = (held, added)
-        extended = all(isinstance(side, Items) for side in both)
-        total: Value = (
-            Items(tuple(e for side in both if isinstance(side, Items) for e in side.elements))
-            if extended
-            else mixed(*both)
-        )
-        yield from self._store(statement.target, total)
+        yield from self._store(statement.target, joined(held, added) or mixed(held, added))
         return False
 
     def _delete(self, statement: code.Delete) -> Step:
         for target in statement.targets:
+            if isinstance(target, code.Subscript):
+                held = _value((yield target.value))
+                if isinstance(held, Items | Table):
+                    self._replace(target.value, changed(held, by="pop"))
             if isinstance(target, code.Name):
                 if isinstance(self._variables.get(target.id), Flag):
                     self.facts.flags_deleted.add(target.id)
                 self._variables[target.id] = UNKNOWN
         return False
-        yield  # a generator, as all of them
 
     def _import(self, statement: code.Import) -> Step:
         imported = Imported(statement.module, statement.attribute, statement.level)
         self._variables[statement.name] = self._names.imported(self._book, imported)
         return False
-        yield
+        yield  # a generator, as all of them
 
     def _if(self, statement: code.If) -> Step:
         guard, _ = yield from self._test(statement.test)
@@ -213,32 +245,38 @@ class Flow:
         outer = self._guards
         self._guards = Guards(guard, outer)
         left = yield statement.body
-        after_body = self._fork()
+        after_body, body_guards = self._fork(), self._guards
         self._restore(before)
-        self._guards = Guards(guard, outer)
+        self._guards = Guards(guard.otherwise, outer)
         right: Value | bool = False
         if statement.orelse is not None:
             right = yield statement.orelse
-        self._guards = outer
         if left is True and right is True:
             return True
-        if left is True or right is True:
-            # Only one way leads on: the rest of the block stands under this test too.
-            self._guards = Guards(guard, outer)
-            if right is True:
-                self._restore(after_body)
-        else:
-            self._join(after_body)
+        # Where only one way leads on, the rest of the block stands under its guards too.
+        if right is True:
+            self._restore(after_body)
+            self._guards = body_guards
+        elif left is not True:
+            self._join(after_body, guard.flags)
+            both = _flags_above(body_guards, outer) & _flags_above(self._guards, outer)
+            self._guards = Guards(Guard(both), outer) if both - guard.flags else outer
         return False
 
     def _for(self, statement: code.For) -> Step:
         iterable = _value((yield statement.iterable))
+        outer = self._guards
         before = self._fork()
-        yield from self._store(statement.target, _element(iterable))
+        flags = traits_of(iterable).flags
+        if flags:  # `for _ in range(int(train))`
+            self._guards = Guards(Guard(flags), outer)
+        yield from self._store(statement.target, element(iterable))
         yield statement.body
+        self._guards = outer
         self._join(before)
         if statement.orelse is not None:
             yield statement.orelse
+            self._guards = outer
         return False
 
     def _while(self, statement: code.While) -> Step:
@@ -251,11 +289,16 @@ class Flow:
         self._join(before)
         if statement.orelse is not None:
             yield statement.orelse
+            self._guards = outer
         return False
 
     def _try(self, statement: code.Try) -> Step:
-        before = self._fork()
+        before, outer = self._fork(), self._guards
+        if any(_catches_mistakes(handler.type) for handler in statement.handlers):
+            self._guards = Guards(_EXCUSED, outer)
         left = yield statement.body
+        if statement.handlers:
+            self._guards = outer
         if left is not True and statement.orelse is not None:
             left = yield statement.orelse
         after = None if left is True else self._fork()
@@ -265,11 +308,14 @@ class Flow:
                 yield handler.type
             if handler.name is not None:
                 self._variables[handler.name] = UNKNOWN
+            if _catches_mistakes(handler.type):  # its body is the second attempt
+                self._guards = Guards(_EXCUSED, outer)
             left = yield handler.body
             if left is not True:
                 if after is not None:
                     self._join(after)
                 after = self._fork()
+            self._guards = outer
         self._restore(before if after is None else after)
         if statement.final is not None:
             left = yield statement.final
@@ -279,14 +325,18 @@ class Flow:
 
     def _with(self, statement: code.With) -> Step:
         outer = self._guards
-        for item, target in statement.items:
-            value = _value((yield item))
+        for manager, target in statement.items:
+            guard, value = yield from self._test(manager)
             if target is not None:
                 yield from self._store(target, mixed(value))
-            if isinstance(item, code.Call) and _last_name(item.func) in ("raises", "assertRaises"):
-                self._guards = Guards(Guard(expects_error=True), self._guards)
+            if isinstance(manager, code.Call) and _last_name(manager.func) in _EXPECTS_ERRORS:
+                self._guards = Guards(_EXCUSED, self._guards)
+            if guard.flags:  # `with self.mode(train):`
+                self._guards = Guards(Guard(guard.flags), self._guards)
+        inside = self._guards
         left = yield statement.body
-        self._guards = outer
+        if inside is not outer:
+            self._guards = outer
         return left
 
     def _match(self, statement: code.Match) -> Step:
@@ -313,9 +363,28 @@ class Flow:
     def _define(self, statement: code.DefineFunction) -> Step:
         for expression in (*statement.decorators, *statement.defaults):
             yield expression
-        yield from self._inner(statement.parameters, statement.body)
-        self._variables[statement.name] = UNKNOWN
+        for node in code.walk(statement.body):
+            if isinstance(node, code.Outer):  # it may rebind them whenever it is called
+                self._variables.update(dict.fromkeys(node.names, UNKNOWN))
+        self._variables[statement.name] = self._local(statement)
         return False
+
+    def _local(self, node: code.DefineFunction | code.Lambda) -> LocalFunction:
+        self._locals.append(node)
+        return LocalFunction(len(self._locals) - 1)
+
+    def _enter(self, *values: Value) -> Generator[object, "Value | bool", None]:
+        """Run the local functions among ``values``, each once.
+
+        That is where one is first called, passed on or returned: there it is known under which
+        conditions it runs.
+        """
+        for value in values:
+            for option in options(value):
+                if isinstance(option, LocalFunction) and option.number not in self._entered:
+                    self._entered.add(option.number)
+                    node = self._locals[option.number]
+                    yield from self._inner(node.parameters, node.body)
 
     def _define_class(self, statement: code.DefineClass) -> Step:
         bindings = self._function.scope.bindings.get(statement.name, [])
@@ -331,7 +400,7 @@ class Flow:
     def _inner(
         self, parameters: Iterable[tuple[str, code.Expression | None]], body: object
     ) -> Step:
-        """The body of a nested function, run where it is defined, on unknown arguments."""
+        """The body of a nested function, run on unknown arguments."""
         before, flags, outer, mode_set = self._fork(), self._flags, self._guards, self._mode_set
         names = [name for name, _ in parameters]
         own = tuple(name for name in names if name in self._mode_flags)
@@ -342,7 +411,8 @@ class Flow:
                 known = self._annotated(_value((yield annotation)))
                 if known is not None:
                     values[name] = known
-        self._variables.update(dict.fromkeys(names, UNKNOWN) | values)
+        own_names = (*names, *code.bound_names(body))
+        self._variables.update(dict.fromkeys(own_names, UNKNOWN) | values)
         self._nested += 1
         result = yield body
         self._nested -= 1
@@ -361,11 +431,19 @@ class Flow:
     def _restore(self, state: tuple[dict[str, Value], dict[str, Value]]) -> None:
         self._variables, self._attributes = dict(state[0]), dict(state[1])
 
-    def _join(self, state: tuple[dict[str, Value], dict[str, Value]]) -> None:
-        """Go on with what is true on either path."""
+    def _join(
+        self,
+        state: tuple[dict[str, Value], dict[str, Value]],
+        flags: frozenset[str] = NO_NAMES,
+    ) -> None:
+        """Go on with what is true on either path; ``flags`` decided which one was taken."""
         for name, value in state[0].items():
             mine = self._variables.get(name, value)
-            self._variables[name] = value if mine is value else choose(value, mine)
+            if mine is not value:
+                either = choose(value, mine)
+                if flags and any(isinstance(side, _CALLABLES) for side in options(either)):
+                    either = Opaque(Traits(flags=flags))  # told by being chosen
+                self._variables[name] = either
         for name in state[1].keys() | self._attributes.keys():
             sides = (state[1].get(name), self._attributes.get(name))
             known = [side for side in sides if side is not None]
@@ -383,7 +461,10 @@ class Flow:
             for mine, outer in zip(mentioned, self._tests[-1], strict=True):
                 outer |= mine
         flags, attributes, strings = map(frozenset, mentioned)
-        return Guard(flags, attributes, strings), value
+        mode: Literal["train", "eval"] | None = None
+        if isinstance(value, Flag):
+            mode = "train" if self._mode_flags[value.name] != value.negated else "eval"
+        return Guard(flags, attributes, strings, mode=mode), value
 
     # -- storing ---------------------------------------------------------------------------
 
@@ -393,22 +474,28 @@ class Flow:
             target, value = pending.pop()
             match target:
                 case code.Name(name):
+                    flag = value if name == "_" else self._variables.get(name)
+                    if isinstance(flag, Flag) and (
+                        name == "_" or flag.name not in traits_of(value).flags
+                    ):
+                        self.facts.flags_deleted.add(flag.name)  # `_ = train`, `train = None`
                     self._variables[name] = value
                 case code.Starred(inner):
                     pending.append((inner, value))
                 case code.Display(targets):
-                    pending.extend(zip(targets, _unpack(value, targets), strict=True))
+                    pending.extend(zip(targets, unpack(value, targets), strict=True))
                 case code.Attribute(code.Name() as owner, name) if (
                     self._variables.get(owner.id) == SelfObject()
                 ):
+                    yield from self._enter(value)
                     self._write(name, value, whole=True)
                 case code.Attribute(inner) | code.Subscript(inner):
                     if isinstance(target, code.Subscript):
                         yield target.index
-                    yield from self._store_inside(inner, value)
+                    yield from self._store_inside(target, inner, value)
 
     def _store_inside(
-        self, owner: code.Expression, value: Value
+        self, target: code.Expression, owner: code.Expression, value: Value
     ) -> Generator[object, "Value | bool", None]:
         """``owner.attr = value`` or ``owner[index] = value``."""
         held = _value((yield owner))
@@ -418,11 +505,19 @@ class Flow:
             root = root.value
         if isinstance(root, code.Name) and self._variables.get(root.id) == SelfObject() and name:
             self._write(name, value, whole=False)
+            if isinstance(target, code.Attribute) and target.name in self._mode_flags:
+                self.facts.modes_set.add(name)
+        self.facts.initialised |= traits_of(value).draws
+        if traits_of(value).flags:  # `self.drop.deterministic = not train`
+            self._mode_set = True
         if isinstance(held, Items | Table):
-            self._replace(owner, _with_element(held, value))
+            self._replace(owner, with_element(held, value))
 
     def _replace(self, owner: code.Expression, value: Value) -> None:
-        """The container that ``owner`` names now also holds something else."""
+        """What ``owner`` names is another container now."""
+        tested = frozenset(flag for guard in each_guard(self._guards) for flag in guard.flags)
+        if tested:  # what is in it depends on the mode
+            value = Opaque(Traits(flags=tested))
         match owner:
             case code.Name(name):
                 self._variables[name] = value
@@ -434,6 +529,8 @@ class Flow:
     def _write(self, name: str, value: Value, *, whole: bool) -> None:
         self.facts.writes.append(AttributeWrite(name, value, whole))
         self.facts.initialised |= traits_of(value).draws
+        if traits_of(value).flags:
+            self._mode_set = True
         if whole:
             self._attributes[name] = value
 
@@ -489,12 +586,10 @@ class Flow:
                 return Method(owner, name) if held is None else held
             case Instance() | Items() | Table():
                 return Method(owner, name)
-            case Symbol() | ClassDefinition():
+            case Symbol() | ClassDefinition() | ModuleFile():
                 return self._names.member(owner, name) or UNKNOWN
-            case _ if name in ("shape", "ndim", "dtype", "size"):
-                return mixed(owner)
             case _:
-                return self._names.member(owner, name) or mixed(owner)
+                return mixed(owner)
 
     def _self_attribute(self, node: code.Attribute) -> Value:
         name = node.name
@@ -517,13 +612,16 @@ class Flow:
         owner = _value((yield node.value))
         index = _value((yield node.index))
         is_slice = isinstance(node.index, code.Operation) and node.index.operator == "Slice"
-        return choose(*(_item(option, index, is_slice=is_slice) for option in options(owner)))
+        return choose(*(item(option, index, is_slice=is_slice) for option in options(owner)))
 
     def _call(self, node: code.Call) -> Step:
         func = _value((yield node.func))
+        outer = self._guards
         positional: list[Value] = []
         keywords: list[tuple[str, Value]] = []
         open_ = False
+        if func == Symbol("jax.lax.stop_gradient"):
+            self._guards = Guards(_EXCUSED, outer)
         for argument in node.args:
             value = _value((yield argument.value))
             if argument.star:
@@ -534,7 +632,12 @@ class Flow:
                 keywords.append((argument.keyword, value))
             else:
                 positional.append(value)
+            flags = traits_of(value).flags
+            if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
+                self._guards = Guards(Guard(flags), self._guards)
         args = Arguments(tuple(positional), tuple(keywords), open_)
+        yield from self._enter(func, *args.all())
+        self._guards = outer
         return self._apply(func, args, node)
 
     def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
@@ -585,7 +688,7 @@ class Flow:
         return Key("drawn", draw)
 
     def _consume(self, value: Value, by: str, node: code.Call) -> None:
-        keys = tuple(_as_key(option) for option in present(value))
+        keys = tuple(as_key(option) for option in present(value))
         known = tuple(key for key in keys if key is not None)
         self.facts.consumptions.append(
             Consumption(
@@ -608,9 +711,12 @@ class Flow:
         return UNKNOWN
 
     def _call_method(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> Value:
+        if name in _CHANGES_STATE:
+            self.facts.initialised |= mixed(*args.all()).traits.draws
         match receiver:
             case SelfObject() | Instance() if name in _MODE_SETTERS:
                 self._mode_set = True
+                self.facts.modes_set.add(_attribute_of_self(node.func) or "*")
                 return NONE
             case SelfObject():
                 return self._world.returned_by_method(name, args) or _result(args)
@@ -630,11 +736,15 @@ class Flow:
                 return NONE
             case Items() if name in ("append", "extend", "insert") and args.positional:
                 added = args.positional[-1]
-                added = _element(added) if name == "extend" else added
+                added = element(added) if name == "extend" else added
                 if isinstance(node.func, code.Attribute):
-                    self._replace(node.func.value, _with_element(receiver, added))
+                    self._replace(node.func.value, with_element(receiver, added))
                 return NONE
-            case Table(items) if name in ("values", "items", "get", "copy", "pop"):
+            case Items() | Table() if name in _CHANGES_CONTAINER:
+                if isinstance(node.func, code.Attribute):
+                    self._replace(node.func.value, changed(receiver, by=name))
+                return element(receiver) if name == "pop" else NONE
+            case Table(items) if name in ("values", "items", "get", "copy"):
                 values = tuple(value for _, value in items)
                 if name == "values":
                     return Items(values)
@@ -653,6 +763,10 @@ class Flow:
             return Boxed(name, UNKNOWN if first is None else first)
         if name in _KEEPS_VALUE:
             return Items(()) if first is None else first
+        if name in ("builtins.reversed", "builtins.sorted"):
+            return Items(first.elements) if isinstance(first, Items) else _result(args)
+        if name == "flax.nnx.update":
+            self.facts.initialised |= mixed(*args.all()).traits.draws
         if name in ("flax.nnx.Dict", "builtins.dict"):
             named = tuple((key, value) for key, value in args.keywords if key != "*")
             return Table((*(first.items if isinstance(first, Table) else ()), *named))
@@ -674,9 +788,9 @@ class Flow:
                 rest = Arguments(args.positional[1:], args.keywords, args.open)
                 return Partial(first, rest)
             case "enumerate" if first is not None:
-                return Items((Items((_UNVARYING, _element(first)), ordered=True),))
+                return Items((Items((_UNVARYING, element(first)), ordered=True),))
             case "zip":
-                elements = tuple(_element(value) for value in args.positional)
+                elements = tuple(element(value) for value in args.positional)
                 return Items((Items(elements, ordered=True),))
             case "range" | "len":
                 count = mixed(*args.all())
@@ -690,16 +804,19 @@ class Flow:
             case "iter" if first is not None:
                 return first
             case "next" if first is not None:
-                return _element(first)
+                return element(first)
             case "setattr" if len(args.positional) == 3:
+                self.facts.initialised |= traits_of(args.positional[2]).draws
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
                         self._write(attribute, args.positional[2], whole=True)
+            case "isinstance" if self._tests:
+                self._tests[-1][2].add("isinstance")
         return _result(args)
 
     def _derive(self, key: Value, args: Arguments) -> Value:
         """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
-        known = _as_key(key)
+        known = as_key(key)
         rest = mixed(*args.positional[1:], *(value for _, value in args.keywords)).traits
         if known is None:
             return mixed(key, *args.all())
@@ -721,7 +838,9 @@ class Flow:
             return choose(*present(left), right)
         if isinstance(right, Opaque | Flag | Constant):
             return mixed(left, right)
-        return choose(right, UNKNOWN if isinstance(left, Opaque) else NONE)
+        if isinstance(right, Key):
+            return choose(right, UNKNOWN if isinstance(left, Opaque) else NONE)
+        return mixed(left, right)
 
     def _if_else(self, node: code.IfElse) -> Step:
         guard, test = yield from self._test(node.test)
@@ -730,9 +849,11 @@ class Flow:
         body = _value((yield node.body))
         orelse = _value((yield node.orelse))
         self._guards = outer
-        sides = (body, orelse)
-        if guard.flags and all(isinstance(s, Constant) or traits_of(s).flags for s in sides):
-            # `train if train is not None else False` still is what the flag says.
+        sides = (*options(body), *options(orelse))
+        modes = all(isinstance(s, Constant) or traits_of(s).flags for s in sides)
+        if guard.flags and (modes or any(isinstance(s, _CALLABLES) for s in sides)):
+            # `train if train is not None else False` still is what the flag says, and
+            # `self.noisy if train else self.plain` is told by being chosen.
             return mixed(body, orelse, test)
         return choose(body, orelse)
 
@@ -750,19 +871,19 @@ class Flow:
     def _display(self, node: code.Display) -> Step:
         elements: list[Value] = []
         ordered = True
-        for element in node.elements:
-            value = _value((yield element))
-            if isinstance(element, code.Starred):
+        for part in node.elements:
+            value = _value((yield part))
+            if isinstance(part, code.Starred):
                 ordered = False
-                value = _element(value)
+                value = element(value)
             elements.append(value)
         return Items(tuple(elements), ordered)
 
     def _dict_display(self, node: code.DictDisplay) -> Step:
         items: list[tuple[object, Value]] = []
-        for key, element in node.items:
+        for key, part in node.items:
             name = _value((yield key)) if key is not None else UNKNOWN
-            value = _value((yield element))
+            value = _value((yield part))
             if key is None:
                 items.extend(value.items if isinstance(value, Table) else [(None, mixed(value))])
             else:
@@ -771,23 +892,27 @@ class Flow:
 
     def _comprehension(self, node: code.Comprehension) -> Step:
         before, outer = dict(self._variables), self._guards
+        before.update(
+            (n.target.id, UNKNOWN)
+            for n in code.walk(node)
+            if isinstance(n, code.Walrus) and isinstance(n.target, code.Name)
+        )
         for clause in node.clauses:
             iterable = _value((yield clause.iterable))
-            yield from self._store(clause.target, _element(iterable))
+            yield from self._store(clause.target, element(iterable))
             for test in clause.tests:
                 guard, _ = yield from self._test(test)
                 self._guards = Guards(guard, self._guards)
         if node.key is not None:
             yield node.key
-        element = _value((yield node.element))
+        made = _value((yield node.element))
         self._variables, self._guards = before, outer
-        return Table(((None, element),)) if node.key is not None else Items((element,))
+        return Table(((None, made),)) if node.key is not None else Items((made,))
 
     def _lambda(self, node: code.Lambda) -> Step:
         for default in node.defaults:
             yield default
-        yield from self._inner(node.parameters, node.body)
-        return UNKNOWN
+        return self._local(node)
 
     def _walrus(self, node: code.Walrus) -> Step:
         value = _value((yield node.value))
@@ -802,8 +927,8 @@ class Flow:
         for operand in node.operands:
             values.append(_value((yield operand)))
         match node.operator, values:
-            case "Add", [Items(left), Items(right)]:
-                return Items(left + right)
+            case "Add", [left, right] if (total := joined(left, right)) is not None:
+                return total
             case "Multiply", [Items(elements), _] | [_, Items(elements)]:
                 return Items(elements)
         return mixed(*values)
@@ -812,6 +937,8 @@ class Flow:
 _STEPS: dict[type, Callable[[Flow, Any], Step]] = {
     code.Block: Flow._block,
     code.Evaluate: Flow._evaluate,
+    code.Assert: Flow._assert,
+    code.Outer: Flow._outer,
     code.Leave: Flow._leave,
     code.Assign: Flow._assign,
     code.Augment: Flow._augment,
@@ -858,6 +985,29 @@ def _last_name(node: code.Expression) -> str | None:
     return None
 
 
+def _flags_above(guards: Guards | None, outer: Guards | None) -> frozenset[str]:
+    """The flags that guards test which stand further in than ``outer``."""
+    found = NO_NAMES
+    while guards is not None and guards is not outer:
+        found |= guards.guard.flags
+        guards = guards.outer
+    return found
+
+
+def _catches_mistakes(type_: code.Expression | None) -> bool:
+    """Whether a handler is for the very errors that the mistakes we look for raise."""
+    types = type_.elements if isinstance(type_, code.Display) else (type_,)
+    return any(t is not None and _last_name(t) in _MISTAKES for t in types)
+
+
+def _attribute_of_self(func: code.Expression) -> str | None:
+    """``name`` in ``self.name.method``."""
+    match func:
+        case code.Attribute(code.Attribute(code.Name(), name), _):
+            return name
+    return None
+
+
 def _label(node: code.Expression) -> str:
     """What the code calls it: ``self.blocks[...]``; empty if that takes more than names."""
     parts: list[str] = []
@@ -882,81 +1032,6 @@ def _sampler(func: Value) -> str | None:
         name = func.name.removeprefix("jax.random.")
         return name if name in flax_api.SAMPLERS else None
     return None
-
-
-def _as_key(value: Value) -> Key | None:
-    """The key that ``value`` is, where a key is asked for."""
-    match value:
-        case Key():
-            return value
-        case Given(_, attribute):
-            return Key("given", attribute=attribute, varies=attribute is None)
-        case Boxed(_, inner):
-            return _as_key(inner)
-        case Items((element,)):  # an array of keys, for a vmapped sampler
-            return _as_key(element)
-    return None
-
-
-def _element(value: Value) -> Value:
-    """What iterating over ``value`` gives."""
-    match value:
-        case Items(elements) if elements:
-            return choose(*elements)
-        case Items() | Table():
-            return UNKNOWN
-        case Choice(parts):
-            return choose(*map(_element, parts))
-    return mixed(value)
-
-
-def _item(owner: Value, index: Value, *, is_slice: bool) -> Value:
-    """``owner[index]``."""
-    match owner, index:
-        case Rngs(), Constant(str(name)):
-            return Stream(name)
-        case Rngs(), _:
-            return Stream(None)
-        case Boxed(_, inner), _:
-            return inner
-        case Items(elements), _ if is_slice:
-            return Items(elements)
-        case Items(elements, ordered=True), Constant(int(number)) if (
-            -len(elements) <= number < len(elements)
-        ):
-            return elements[number]
-        case Items(), _:
-            return _element(owner)
-        case Table(items), Constant(wanted):
-            named = [value for key, value in items if key in (wanted, None)]
-            return choose(*named) if named else UNKNOWN
-        case Table(items), _ if items:
-            return choose(*(value for _, value in items))
-    return mixed(owner, index)
-
-
-def _unpack(value: Value, targets: tuple[code.Expression, ...]) -> tuple[Value, ...]:
-    """What each of the targets of an unpacking gets."""
-    starred = any(isinstance(target, code.Starred) for target in targets)
-    match value:
-        case Items(elements, ordered=True) if len(elements) == len(targets) and not starred:
-            return elements
-        case Items(elements):
-            one, rest = _element(value), Items(elements)
-            return tuple(rest if isinstance(t, code.Starred) else one for t in targets)
-    return (mixed(value),) * len(targets)
-
-
-def _with_element(container: Items | Table, value: Value) -> Value:
-    """``container`` after ``value`` was put in somewhere."""
-    if isinstance(container, Table):
-        pair = (None, value)
-        return container if pair in container.items else Table((*container.items, pair))
-    if value in container.elements:
-        return Items(container.elements)
-    if len(container.elements) >= _MOST_ELEMENTS:
-        return Items((mixed(*container.elements, value),))
-    return Items((*container.elements, value))
 
 
 def _shallow(args: Arguments) -> Arguments:

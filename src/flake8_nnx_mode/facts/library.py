@@ -52,14 +52,14 @@ class Library:
             return None  # known by name, also inside flax itself
         key = (name, importer.parent)
         if key not in self._found:
-            self._found[key] = next(
-                (
-                    found
-                    for folder in self._search_path(top, importer)
-                    if (found := self._below(folder, name.split("."), name))
-                ),
-                None,
-            )
+            parts = name.split(".")
+            places = (self._below(f, parts, name) for f in self._search_path(top, importer))
+            found = next((place for place in places if place is not None), None)
+            if found is not None and not (importer.parent / "__init__.py").exists():
+                # A script sees its neighbours first; which of two is meant depends on who runs it.
+                neighbour = self._below(importer.parent, parts, name)
+                found = found if neighbour in (None, found) else None
+            self._found[key] = found
         return self._found[key]
 
     def relative(self, level: int, name: str, importer: Path) -> ModuleFile | None:

@@ -1,5 +1,6 @@
 """How a call of a child treats its mode: told, not told, and what that leads to."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +22,8 @@ from flake8_nnx_mode.facts.values import (
 from flake8_nnx_mode.syntax.outline import Function
 
 Reason = Literal["required", "not forwarded", "trains by default", "implicit"]
-_TRAINING_METHODS = ("train", "loss", "fit", "update")
+_TRAINING_METHODS = "train loss fit update elbo objective mc_ dropout".split()
+_MODE_ATTRIBUTE = re.compile(r"train|infer|eval|determ|mode|test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _may_call_modes(project: Project, function: Function, owner: ClassFacts | No
         return names is None or (bool(names) and book.mentions(function, *names))
     if owner.is_module and owner.is_init_like(function):
         return False
-    takes_mode = any(p.name in project.settings.mode_flags for p in function.parameters)
+    takes_mode = any(project.is_mode_flag(p) for p in function.parameters)
     inherits = any(definition.book is not book for definition in owner.ancestry.classes)
     if names is None or inherits or (owner.is_module and takes_mode):
         return True
@@ -81,16 +83,18 @@ def _untold(
     call: ModuleCall,
 ) -> Untold | None:
     guards = tuple(each_guard(call.guards))
-    if call.args.open or any(guard.expects_error for guard in guards):
+    excused = any(guard.excused or "isinstance" in guard.strings for guard in guards)
+    if call.args.open or excused or _mode_was_set(owner, call.label):
         return None
     flags = tuple(flag for flag in call.flags if flag not in facts.flags_deleted)
-    passed_on = {flag for value in call.args.all() for flag in traits_of(value).flags}
+    given = (call.child, *call.args.all())  # the child may have been built with the flag
+    passed_on = {flag for value in given for flag in traits_of(value).flags}
     if passed_on.intersection(call.flags):
         return None
     in_forward = owner is not None and owner.is_module
     tested = call.after_mode_set or any(
         guard.flags.intersection(call.flags)
-        or guard.attributes.intersection(project.settings.mode_flags)
+        or any(_MODE_ATTRIBUTE.search(name) for name in guard.attributes)
         for guard in guards
     )
     found = []
@@ -106,6 +110,12 @@ def _untold(
         found.append(Untold(reason, child.name, mode.name, _argument(mode, flags, project)))
     reasons = {untold.reason for untold in found}
     return found[0] if len(reasons) == 1 else None
+
+
+def _mode_was_set(owner: ClassFacts | None, label: str) -> bool:
+    """Whether construction set the mode of this child, or of all of them, in place."""
+    attribute = label.removeprefix("self.").partition(".")[0].removesuffix("[...]")
+    return owner is not None and not owner.modes_set.isdisjoint({"*", attribute})
 
 
 def _reason(
@@ -155,14 +165,17 @@ def _child(project: Project, value: Value) -> _Child | None:
             )
             open_ = not fixed_mode(name, made_with) and drops(name, made_with)
             return _Child(name, (parameter,), True, open_, project.kinds(value))
-        case Instance(ClassDefinition() as of):
+        case Instance(ClassDefinition() as of, made_with):
             facts = project.class_facts(of)
             if not facts.is_module:
                 return None
             modes = facts.mode_parameters()
             if not modes:
                 return None
-            heeds = all(facts.uses_flag(mode.name) for mode in modes)
+            told = made_with is not None and any(
+                name in project.settings.mode_flags for name, _ in made_with.keywords
+            )
+            heeds = not told and all(facts.uses_flag(mode.name) for mode in modes)
             return _Child(facts.outline.name, modes, False, heeds, project.kinds(value))
     return None
 

@@ -44,7 +44,15 @@ _HARMLESS_DECORATORS = frozenset(
     "flax jax typing typing_extensions functools dataclasses jaxtyping beartype typeguard chex abc"
     " builtins".split()
 )
-_DYNAMIC = re.compile(r"\bsetattr\b|\b__dict__\b|\b__getattr\w*__\b|\bvars\s*\(")
+_DYNAMIC = re.compile(r"setattr|__dict__|__getattr\w*__|\bvars\s*\(")
+_CHANGING_METHODS = frozenset(
+    "set_value copy_from append extend insert pop remove clear update".split()
+)
+_SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
+_SELF_AS_ARGUMENT = re.compile(
+    r"(?<!super)(?<!type)(?<!isinstance)(?<!hasattr)(?<!getattr)(?<!repr)(?<!\bid)(?<!__init__)"
+    r"\(\s*self\s*[,)]|[,=]\s*self\s*[,)]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
-    """What is above a class: its own kind first, project classes nearest first."""
+    """What is above a class; its project classes in Python's order of resolution."""
 
     classes: tuple[ClassDefinition, ...]
     builtins: frozenset[str]
@@ -89,6 +97,7 @@ class ClassFacts:
 
     project: "Project"
     definition: ClassDefinition
+    _finding_bases: bool = False
     _facts: dict[tuple[Function, int], FunctionFacts] = field(default_factory=dict)
     _running: set[tuple[Function, int]] = field(default_factory=set)
     _attributes: dict[tuple[str, int], Value | None] = field(default_factory=dict)
@@ -107,30 +116,33 @@ class ClassFacts:
 
     @cached_property
     def ancestry(self) -> Ancestry:
-        """Bases of bases, left to right."""
-        found: dict[ClassDefinition, None] = {}
+        """Its bases, and theirs."""
+        self._finding_bases = True
         builtins: set[str] = set()
+        lines: list[list[ClassDefinition]] = []
         is_module, resolved = False, True
-        pending = [self.definition]
-        while pending:
-            definition = pending.pop(0)
-            if definition in found:
-                continue
-            found[definition] = None
-            bases, known = self._bases(definition)
-            resolved &= known
-            for base in bases:
-                if isinstance(base, ClassDefinition):
-                    pending.append(base)
-                elif base in self.project.settings.module_bases:
-                    is_module, resolved = True, False
-                elif base == flax_api.MODULE or base in flax_api.LAYERS:
+        bases, resolved = self._bases(self.definition)
+        direct = [base for base in bases if isinstance(base, ClassDefinition)]
+        for base in bases:
+            if isinstance(base, ClassDefinition):
+                facts = self.project.class_facts(base)
+                if facts._finding_bases and "ancestry" not in facts.__dict__:
+                    resolved = False  # it is its own base, by way of an import cycle
+                    continue
+                lines.append(list(facts.ancestry.classes))
+                builtins |= facts.ancestry.builtins
+                is_module |= facts.ancestry.is_module
+                resolved &= facts.ancestry.resolved
+            elif base in self.project.settings.module_bases:
+                is_module, resolved = True, False
+            else:
+                resolved &= base in _PLAIN_BASES
+                if base == flax_api.MODULE or base in flax_api.LAYERS:
                     is_module = True
                     builtins.add(base)
-                    resolved &= base in _PLAIN_BASES
-                else:
-                    resolved &= base in _PLAIN_BASES
-        return Ancestry(tuple(found), frozenset(builtins), is_module, resolved)
+        above = lines[0] if len(direct) == len(lines) == 1 else _merged([*lines, direct])
+        order = (self.definition, *above)
+        return Ancestry(order, frozenset(builtins), is_module, resolved)
 
     def _bases(self, definition: ClassDefinition) -> tuple[list[ClassDefinition | str], bool]:
         """The bases of one class, outside ones by name, and whether these are all."""
@@ -161,9 +173,14 @@ class ClassFacts:
     @cached_property
     def plain_subclass_of(self) -> str | None:
         """The layer with a mode that it is built and called like, if it changes neither."""
-        base = self.ancestry.builtins & flax_api.MODES.keys()
-        changed = self.find_method("__call__") or self.find_method("__init__")
-        return next(iter(base)) if len(base) == 1 and changed is None else None
+        base = self.ancestry.builtins
+        changed = any(
+            name in definition.outline.scope.bindings
+            for definition in self.ancestry.classes
+            for name in ("__init__", "__call__")
+        )
+        plain = len(base) == 1 and base <= flax_api.MODES.keys() and not changed
+        return next(iter(base)) if plain else None
 
     @cached_property
     def family(self) -> tuple[ClassDefinition, ...]:
@@ -178,11 +195,17 @@ class ClassFacts:
     # -- methods ---------------------------------------------------------------------------
 
     def find_method(self, name: str) -> tuple[ClassDefinition, Function] | None:
-        """The method that ``self.name`` is, and the class that has it."""
+        """The method that ``self.name`` is, and the class that has it; None if that is not known.
+
+        A base that was not read may have one as well as the next class in order.
+        """
         for definition in self.ancestry.classes:
-            found = _method(definition.outline, name)
-            if found is not None:
-                return definition, found
+            if name in definition.outline.scope.bindings:
+                found = _method(definition.outline, name)
+                return None if found is None else (definition, found)
+            bases, known = self._bases(definition)
+            if not known or any(isinstance(b, str) and b not in _PLAIN_BASES for b in bases):
+                return None
         return None
 
     def is_forward(self, function: Function) -> bool:
@@ -209,9 +232,7 @@ class ClassFacts:
                 texts[name] = texts.get(name, "") + definition.book.text_of(function)
         calls = {
             name: {
-                other
-                for other in re.findall(r"\bself\.(\w+)", text)
-                if other in texts and other != name
+                other for other in re.findall(r"\.(\w+)", text) if other in texts and other != name
             }
             for name, text in texts.items()
         }
@@ -270,6 +291,8 @@ class ClassFacts:
 
     def _find_attribute(self, name: str, level: int) -> Value | None:
         values: list[Value] = []
+        if any(name in definition.outline.methods for definition in self.ancestry.classes):
+            return None  # a property, perhaps with a setter
         for definition in self.ancestry.classes:
             for function in definition.outline.methods.values():
                 if self.is_init_like(function) and definition.book.mentions(function, name):
@@ -279,7 +302,7 @@ class ClassFacts:
         if not values:
             declared = self._declared(name)
             return None if declared is None else _kept(name, declared, fixed=fixed)
-        if any(self._writes_whole(name)):
+        if any(self._writes_whole(name)) or self.is_assigned_from_outside(name):
             values.append(UNKNOWN)
         return _kept(name, choose(*values), fixed=fixed)
 
@@ -298,8 +321,13 @@ class ClassFacts:
         return None
 
     def is_reassigned(self, name: str) -> bool:
-        """Whether a method writes ``self.name`` after construction, here or in a relative."""
-        return any(True for _ in self._writers(name))
+        """Whether ``self.name`` is written after construction, as far as can be seen."""
+        return self.is_assigned_from_outside(name) or any(True for _ in self._writers(name))
+
+    def is_assigned_from_outside(self, name: str) -> bool:
+        """Whether the file says ``model.name = ...`` anywhere."""
+        pattern = rf"(?<!\bself)\.{name}\s*(?::[^=\n]*)?=(?!=)"
+        return re.search(pattern, self.book.text) is not None
 
     def _writes_whole(self, name: str) -> Iterator[bool]:
         yield from (
@@ -311,10 +339,37 @@ class ClassFacts:
     def _writers(self, name: str) -> Iterator[tuple[Function, bool]]:
         for definition in self.family:
             for function in definition.outline.methods.values():
-                if not self._constructs(function) and definition.book.mentions(function, name):
+                if self._constructs(function):
+                    continue
+                if _DYNAMIC.search(definition.book.text_of(function)):
+                    yield function, True
+                elif definition.book.mentions(function, name):
                     written = self.project.written(definition.book, function)
                     if written is None or name in written:
                         yield function, written is None or written[name]
+
+    @cached_property
+    def modes_set(self) -> frozenset[str]:
+        """Attributes whose mode construction sets in place; ``*`` for all of them."""
+        found: set[str] = set()
+        for definition in self.ancestry.classes:
+            for function in definition.outline.methods.values():
+                if self.is_init_like(function):
+                    found |= self.facts(function, definition).modes_set
+        return frozenset(found)
+
+    @cached_property
+    def is_template(self) -> bool:
+        """Whether it is made to be subclassed: it has abstract methods, or no constructor."""
+        if self.find_method("__init__") is None and not self.outline.fields:
+            return True
+        return any(
+            _simple_name(decorator).startswith("abstract")
+            for definition in self.ancestry.classes
+            for function in definition.outline.methods.values()
+            for decorator in function.decorators
+            if self.find_method(function.name) == (definition, function)  # nobody filled it in
+        )
 
     def _constructs(self, function: Function) -> bool:
         """Whether it runs once, while the object is built; ``reset`` and its like may run again."""
@@ -328,8 +383,12 @@ class ClassFacts:
             if name in outline.scope.bindings or name in outline.fields:
                 return True
             for function in outline.methods.values():
-                if _DYNAMIC.search(definition.book.text_of(function)):
+                text = definition.book.text_of(function)
+                if _DYNAMIC.search(text):
                     return True
+                body = _SIGNATURE.sub("", text)
+                if self.is_init_like(function) and _SELF_AS_ARGUMENT.search(body):
+                    return True  # whoever is given self may assign anything
                 if definition.book.mentions(function, name):
                     written = self.project.written(definition.book, function)
                     if written is None or name in written:
@@ -344,15 +403,18 @@ class ClassFacts:
         if found is None:
             return None
         definition, function = found
-        for decorator in function.decorators:
-            if not self._is_harmless(definition.book, function.outer, decorator):
-                return None
+        decorated = [(definition.book, function.outer, d) for d in function.decorators]
+        for owner in self.ancestry.classes:
+            decorators = owner.outline.node.decorator_list
+            decorated += [(owner.book, owner.outline.outer, d) for d in decorators]
+        if not all(self._is_harmless(*place) for place in decorated):
+            return None
         return tuple(self._mode_parameters(function))
 
     def _mode_parameters(self, function: Function) -> Iterator[ModeParameter]:
         for index, parameter in enumerate(function.parameters):
             train_like = self.project.settings.mode_flags.get(parameter.name)
-            if train_like is not None and not parameter.kind.startswith("var-"):
+            if train_like is not None and self.project.is_mode_flag(parameter):
                 default = _constant(parameter)
                 yield ModeParameter(
                     parameter.name,
@@ -409,13 +471,29 @@ class ClassFacts:
                 yield Kind(kind.kind)
 
 
+def _merged(lines: list[list[ClassDefinition]]) -> Iterator[ClassDefinition]:
+    """Python's merge of the bases' orders (C3); where that is impossible, first come first."""
+    lines = [line for line in lines if line]
+    while lines:
+        heads = (line[0] for line in lines)
+        tails = {base for line in lines for base in line[1:]}
+        head = next((head for head in heads if head not in tails), lines[0][0])
+        yield head
+        lines = [rest for line in lines if (rest := [base for base in line if base != head])]
+
+
 def _method(outline: Class, name: str) -> Function | None:
-    function = outline.methods.get(name)
-    bindings = outline.scope.bindings.get(name, [])
-    if function is None and bindings and isinstance(bindings[-1], Assigned):
-        alias = bindings[-1].value  # `__call__ = forward`
-        return outline.methods.get(getattr(alias, "id", ""))
-    return function
+    """The function that a class binds to ``name``, if it is one and the same on every path."""
+    bindings = outline.scope.bindings[name]
+    first = bindings[0]
+    if isinstance(first, Assigned) and len(bindings) == 1:  # `__call__ = forward`
+        alias = str(getattr(first.value, "id", ""))
+        return outline.methods.get(alias) if alias != name else None
+    functions = [binding for binding in bindings if isinstance(binding, Function)]
+    overloads = [f for f in functions if any(_simple_name(d) == "overload" for d in f.decorators)]
+    if len(functions) < len(bindings) or len(functions) - len(overloads) != 1:
+        return None
+    return functions[-1]
 
 
 def _simple_name(node: object) -> str:
@@ -438,7 +516,7 @@ def written_attributes(function: code.DefineFunction, owner: str) -> dict[str, b
                 targets.append(target)
             case code.With(items):
                 targets.extend(target for _, target in items)
-            case code.Call(code.Attribute(held, "set_value" | "copy_from" | "append" | "extend")):
+            case code.Call(code.Attribute(held, method)) if method in _CHANGING_METHODS:
                 targets.append(code.Subscript(held, code.Constant(None)))
             case code.Call(
                 code.Name("setattr"),

@@ -13,7 +13,6 @@ from flake8_nnx_mode.facts.values import (
     Items,
     ModuleFile,
     ModuleLevelCall,
-    Opaque,
     Symbol,
     Table,
     Value,
@@ -92,11 +91,8 @@ class Names:
             if isinstance(module, ModuleFile) and not self.library.may_define(module, name):
                 continue
             found = self.member(module, name, private_too=False)
-            if found is None or isinstance(found, Opaque):
-                if not isinstance(module, ModuleFile):
-                    return UNKNOWN  # anything may come from there
-                continue
-            return found
+            if found is not None:
+                return found  # also where that is unknown
         return None
 
     def _bound(self, book: Book, scope: Scope, name: str, binding: Binding) -> Value:
@@ -195,8 +191,12 @@ class Names:
                     return self.annotation(book, scope, ast.parse(text, mode="eval").body)
                 except (SyntaxError, ValueError, RecursionError, MemoryError):
                     return UNKNOWN
-            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return self._only(book, scope, (left, right))
+            case ast.BinOp(op=ast.BitOr()):
+                sides: list[ast.expr] = []
+                while isinstance(node, ast.BinOp):  # ast nests X | Y | Z to the left
+                    sides.append(node.right)
+                    node = node.left
+                return self._only(book, scope, [*sides, node])
             case ast.Subscript(value=generic, slice=inner):
                 inners = inner.elts if isinstance(inner, ast.Tuple) else [inner]
                 match self.expression(book, scope, generic):

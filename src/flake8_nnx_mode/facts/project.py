@@ -1,5 +1,6 @@
 """A project as seen while one file is checked: the way to every fact."""
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -148,7 +149,7 @@ class Project:
                 value = UNKNOWN if "classmethod" in decorators else SelfObject()
             elif parameter.kind.startswith("var-"):
                 value = UNKNOWN
-            elif forward and name in self.settings.mode_flags:
+            elif forward and self.is_mode_flag(parameter):
                 value = Flag(name)
             elif parameter.annotation is None:
                 value = Rngs() if name == "rngs" else Given(name)
@@ -157,6 +158,16 @@ class Project:
                 value = self.instance_of(annotated) or Given(name)
             values[name] = value
         return values
+
+    def is_mode_flag(self, parameter: Parameter) -> bool:
+        """Whether a parameter is a mode flag: by its name, and nothing speaks against it."""
+        if parameter.name not in self.settings.mode_flags or parameter.kind.startswith("var-"):
+            return False
+        annotation, default = parameter.annotation, parameter.default
+        # `def evaluate(model, train: Data, test: Data)` has a training set, not a mode.
+        plausible = annotation is None or _MODE_ANNOTATION.search(ast.unparse(annotation))
+        plain = default is None or isinstance(default, ast.Constant | ast.Name | ast.Attribute)
+        return bool(plausible) and plain
 
     def instance_of(self, annotation: Value) -> Value | None:
         """What something annotated so is, where that says enough."""
@@ -226,6 +237,7 @@ class Project:
         return frozenset()
 
 
+_MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _MOST_RETURNS = 8
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
 

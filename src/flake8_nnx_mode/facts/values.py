@@ -1,7 +1,8 @@
 """What an expression may be worth: the abstract values that facts are made of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -22,8 +23,16 @@ class Guard:
     """Attributes of self that the test reads."""
     strings: frozenset[str] = NO_NAMES
     """Strings in the test, as in ``hasattr(rngs, "params")``."""
-    expects_error: bool = False
-    """``with pytest.raises(...)``."""
+    excused: bool = False
+    """Not meant to be right: an error is caught or expected, or the result gets no gradient."""
+    mode: Literal["train", "eval"] | None = None
+    """The mode that the test lets through, where it tests just a flag."""
+
+    @property
+    def otherwise(self) -> "Guard":
+        """The guard of the other branch."""
+        other: Literal["train", "eval"] = "eval" if self.mode == "train" else "train"
+        return self if self.mode is None else replace(self, mode=other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +249,13 @@ class Boxed:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalFunction:
+    """A function defined in the one that is run; ``number`` tells them apart."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One of several, by the path that was taken."""
 
@@ -266,12 +282,15 @@ Value = (
     | Items
     | Table
     | Boxed
+    | LocalFunction
     | Choice
 )
 
 UNKNOWN = Opaque(Traits())
 NONE = Constant(None)
 _MOST_OPTIONS = 12
+_MOST_PARTS = 256
+_DEEPEST = 6
 
 
 def options(value: Value) -> tuple[Value, ...]:
@@ -329,13 +348,48 @@ def traits_of(value: Value) -> Traits:
         case Table(items):
             return mixed(*(item for _, item in items)).traits
         case Boxed(_, inner):
-            return Traits(traits_of(inner).flags, traits_of(inner).draws, True)
+            return replace(traits_of(inner), varies=True)
         case Partial(func, args):
             return mixed(func, *args.all()).traits
         case Instance(_, Arguments() as args):
             return Traits(flags=mixed(*args.all()).traits.flags)
         case _:
             return Traits()
+
+
+def bounded(value: Value) -> Value:
+    """``value``, or less about it where it has grown out of hand: deep, or of many parts."""
+    if not isinstance(value, Items | Table | Boxed | Partial | Instance | Choice):
+        return value
+    if _parts(value, _DEEPEST) <= _MOST_PARTS:
+        return value
+    return Instance(value.of, None) if isinstance(value, Instance) else mixed(value)
+
+
+def _parts(value: Value, depth: int) -> int:
+    """How many values ``value`` is made of; more than enough if it is too deep."""
+    inner: Iterator[Value]
+    match value:
+        case Items(parts) | Choice(parts):
+            inner = iter(parts)
+        case Table(items):
+            inner = (item for _, item in items)
+        case Boxed(_, held):
+            inner = iter((held,))
+        case Instance(_, Arguments() as args):
+            inner = args.all()
+        case Partial(func, args):
+            inner = chain((func,), args.all())
+        case _:
+            return 1
+    if depth == 0:
+        return _MOST_PARTS + 1
+    count = 1
+    for part in inner:
+        count += _parts(part, depth - 1)
+        if count > _MOST_PARTS:
+            break
+    return count
 
 
 def replaced(value: Value, given: Mapping[str, Value]) -> Value:
@@ -358,6 +412,8 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
             return Boxed(kind, replaced(inner, given))
         case Choice(parts):
             return choose(*(replaced(part, given) for part in parts))
-        case Opaque() | SelfObject() | Method() | Partial():
+        case Opaque(traits):
+            return Opaque(Traits(draws=traits.draws))
+        case SelfObject() | Method() | Partial() | LocalFunction():
             return UNKNOWN  # it means something in the function only
     return value

@@ -14,16 +14,20 @@ Keep the stream instead of a key, `self.rngs = rngs.fork()`, and draw a key in t
 `self.rngs.dropout()`.
 
 ## When it stays silent
-When the attribute is assigned anew outside `__init__`, here or in a class it is related to
-(`self.key, sub = jax.random.split(self.key)`); when the key is folded with something that varies
-between calls; when only methods of construction use it; when one of several possible values is not
-known to be a key.
+When the attribute is assigned anew after construction, here, in a class it is related to
+(`self.key, sub = jax.random.split(self.key)`) or from outside; when the key is folded with
+something that varies between calls, or picked by it; when only methods of construction use it; for
+`jax.random.permutation`, which is fixed on purpose as a rule; on the branch for evaluation; when
+one of several possible values is not known to be a key.
 """
 
+import re
 from collections.abc import Iterator
 
+from flake8_nnx_mode.facts.events import Consumption
+from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import Key
+from flake8_nnx_mode.facts.values import Key, each_guard
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -59,13 +63,24 @@ class Noise(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
+        if module.is_template:
+            continue
         for function in module.own_methods():
             if module.is_init_like(function):
                 continue
             for use in module.facts(function).consumptions:
                 kept = [key for key in use.keys if key.attribute or key.origin == "raw"]
-                if kept and not any(key.varies for key in use.keys):
+                frozen = kept and not any(key.varies for key in use.keys)
+                if frozen and not _is_meant(module, use, kept[0]):
                     yield Report(use.anchor, _message(kept[0]))
+
+
+def _is_meant(module: ClassFacts, use: Consumption, key: Key) -> bool:
+    """Whether the same numbers each time are what the code is after."""
+    if use.by == "permutation" or any(g.mode == "eval" for g in each_guard(use.guards)):
+        return True
+    advanced_by_hand = r"\.key(?:\.value|\[[^]]*\])\s*=(?!=)"
+    return key.origin == "raw" and re.search(advanced_by_hand, module.book.text) is not None
 
 
 def _message(key: Key) -> str:

@@ -67,6 +67,13 @@ def check(project: Project) -> Iterator[Report]:
             if module.is_init_like(function):
                 continue
             facts = module.facts(function)
+            initialised = facts.initialised.union(
+                *(
+                    module.facts(caller).initialised
+                    for caller in module.own_methods()
+                    if caller is not function and module.book.mentions(caller, function.name)
+                )
+            )
             reported: set[Draw] = set()
             for use in facts.consumptions:
                 for key in use.keys:
@@ -75,7 +82,8 @@ def check(project: Project) -> Iterator[Report]:
                         draw is not None
                         and draw.stream == "params"
                         and draw.in_forward
-                        and draw not in facts.initialised
+                        and project.book.has(draw.anchor.chapter)
+                        and draw not in initialised
                         and draw not in reported
                         and not _stream_is_tested(use.guards)
                         and not _stream_is_tested(draw.guards)

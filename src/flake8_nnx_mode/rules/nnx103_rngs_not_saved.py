@@ -15,8 +15,9 @@ too, but then modules that were given the same `rngs` share it.
 
 ## When it stays silent
 When the class, a base that was read, or a subclass in the same file assigns the attribute in any
-way (also `setattr`, a dataclass field, a property); when a base is not known; when the code tests
-for the attribute first.
+way (also `setattr`, a dataclass field, a property), or hands `self` to somebody who may; when a
+base is not known; in classes made to be subclassed, with abstract methods or without `__init__`;
+when the code tests for the attribute first or catches the error.
 """
 
 import re
@@ -27,6 +28,7 @@ from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import ModuleLevelCall, Symbol, each_guard
 from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.syntax.outline import Function
 
 BAD = """
 import jax
@@ -71,7 +73,7 @@ def check(project: Project) -> Iterator[Report]:
             if module.is_init_like(function) or not mentioned:
                 continue
             facts = module.facts(function)
-            yield from _unsaved_attributes(module, facts, names)
+            yield from _unsaved_attributes(module, function, facts, names)
             yield from _free_names(facts, names)
 
 
@@ -90,17 +92,19 @@ def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
 
 
 def _unsaved_attributes(
-    module: ClassFacts, facts: FunctionFacts, names: tuple[str, ...]
+    module: ClassFacts, function: Function, facts: FunctionFacts, names: tuple[str, ...]
 ) -> Iterator[Report]:
-    if not module.ancestry.resolved:
+    if not module.ancestry.resolved or module.is_template:
         return
+    text = module.book.text_of(function)
     reported = set()
     for read in facts.reads:
         name = read.name
         if name not in names or name in reported:
             continue
-        tested = any(name in g.strings or name in g.attributes for g in each_guard(read.guards))
-        if tested or module.assigns(name) or _assigned_from_outside(module, name):
+        tested = re.search(rf"\bhasattr\(\s*self\s*,\s*['\"]{name}['\"]", text) is not None
+        caught = any(guard.excused for guard in each_guard(read.guards))
+        if tested or caught or module.assigns(name) or module.is_assigned_from_outside(name):
             continue
         reported.add(name)
         yield Report(
@@ -108,11 +112,6 @@ def _unsaved_attributes(
             f"`self.{name}` is read here, but nothing saves it: AttributeError as soon as this line"
             f" runs, often in training only; end `__init__` with `self.{name} = rngs.fork()`",
         )
-
-
-def _assigned_from_outside(module: ClassFacts, name: str) -> bool:
-    """`model.rngs = ...` anywhere in the file."""
-    return re.search(rf"(?<!\bself)\.{name}\s*(?::[^=\n]*)?=(?!=)", module.book.text) is not None
 
 
 def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report]:

@@ -1,8 +1,8 @@
 """A parameter of `set_view` has another default than None.
 
 ## What it does
-Reports each parameter of an nnx module's `set_view` that is required, or whose default is not
-`None`.
+Reports each parameter of an nnx module's `set_view` that is required, or whose default is a
+constant other than `None`.
 
 ## Why it is bad
 `nnx.view` calls `set_view` of every layer for every view, with only the keywords that the view
@@ -13,15 +13,17 @@ it reset the mode behind the user's back.
 Give it the default `None`, and change the attribute only under `if name is not None:`.
 
 ## When it stays silent
-For `*args` and `**kwargs`, for classes that are not nnx modules, and for flax older than 0.12.5,
-where the protocol was another one.
+For `*args` and `**kwargs`, for defaults that are sentinels or not known, for classes that are not
+nnx modules, and for flax older than 0.12.5, where the protocol was another one.
 """
 
 import ast
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import NONE, Constant
 from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.syntax.outline import Function
 
 BAD = '''
 from flax import nnx
@@ -74,7 +76,7 @@ def check(project: Project) -> Iterator[Report]:
             name, default = parameter.name, parameter.default
             if default is None:
                 effect = f"any `nnx.view` that does not name `{name}` raises TypeError"
-            elif isinstance(default, ast.Constant) and default.value is None:
+            elif _may_be_none(project, function, default):
                 continue
             else:
                 effect = f"any `nnx.view` that does not name `{name}` resets it"
@@ -83,6 +85,13 @@ def check(project: Project) -> Iterator[Report]:
                 f"`set_view` parameter `{name}` has no `None` default: {effect}; write"
                 f" `{name}=None` and change the attribute only if it is not None",
             )
+
+
+def _may_be_none(project: Project, function: Function, default: ast.expr) -> bool:
+    """Whether a default is None, is not known, or stands for None: `x is not UNSET`."""
+    value = project.names.expression(project.book, function.outer, default)
+    is_sentinel = f"is not {ast.unparse(default)}" in project.book.text_of(function)
+    return is_sentinel or not isinstance(value, Constant) or value == NONE
 
 
 RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5))

@@ -72,6 +72,10 @@ class Book:
                 self._chapters[key] = chapter
         return self._chapters[key]
 
+    def has(self, chapter: "Chapter") -> bool:
+        """Whether ``chapter`` is one of this file's."""
+        return chapter in self._chapters.values()
+
     def text_of(self, function: Function) -> str:
         """The text of ``function``, decorators included."""
         start = self.lines.start_of(self._first_line(function))

@@ -29,12 +29,18 @@ class Chapter:
             ChapterRefusedError: LibCST cannot parse them.
         """
         self._lines = lines
-        start = lines.start_of(first_line)
-        text = lines.text[start : lines.start_of(last_line + 1)]
-        shelf = _SHELF if text[:1] in " \t\f" else ""
+        start, end = lines.start_of(first_line), lines.start_of(last_line + 1)
+        while lines.text[start] == "\f":  # starts a line anew for Python, not for LibCST
+            start += 1
+        if lines.text[start:end].rstrip("\r\n").endswith("\\"):
+            end = lines.start_of(last_line + 2)  # a backslash before an empty line
+        text = lines.text[start:end]
+        shelf = _SHELF if text[:1] in " \t" else ""
+        self._text = shelf + text
+        self._start = start + len(text) - len(text.lstrip())
         self._offset = start - len(shelf)
         try:
-            self._module = cst.parse_module(shelf + text)
+            self._module = cst.parse_module(self._text)
         except Exception as error:  # ParserSyntaxError, and what its own bugs raise
             raise ChapterRefusedError(_reason(error)) from error
         node: cst.CSTNode = self._module.body[0]
@@ -50,14 +56,22 @@ class Chapter:
         self.function: code.DefineFunction = lowering.function(node)
 
     def spans(self, nodes: Iterable[code.At]) -> dict[int, Span]:
-        """``id(node)`` -> its place in the file, for nodes of this chapter."""
+        """``id(node)`` -> its place in the file, for nodes of this chapter.
+
+        Where LibCST drops text (what stands before a form feed in a line), the function's own place
+        has to do for all of them.
+        """
         wanted = [node for node in nodes if isinstance(node, cst.CSTNode)]
+        found = offsets(self._module, wanted, self._text)
+        if found is None:
+            place = self._lines.position(self._start)
+            return {id(node): Span(place, place) for node in wanted}
         return {
             key: Span(
                 self._lines.position(self._offset + start),
                 self._lines.position(self._offset + end),
             )
-            for key, (start, end) in offsets(self._module, wanted).items()
+            for key, (start, end) in found.items()
         }
 
 

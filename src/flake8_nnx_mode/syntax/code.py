@@ -202,10 +202,23 @@ class Augment:
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """An expression as a statement, ``assert`` included."""
+    """An expression as a statement."""
 
     value: Expression
     at: At = _at()
+
+
+@dataclass(frozen=True, slots=True)
+class Assert:
+    test: Expression
+    at: At = _at()
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """``nonlocal`` and ``global``: these names are bound further out."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +333,8 @@ Statement = (
     Assign
     | Augment
     | Evaluate
+    | Assert
+    | Outer
     | Leave
     | Delete
     | If
@@ -344,6 +359,41 @@ def walk(root: object) -> Iterator[object]:
         elif type(item) in _FIELDS:
             yield item
             stack.extend(getattr(item, name) for name in _FIELDS[type(item)])
+
+
+def bound_names(body: object) -> set[str]:
+    """The names that a function's body binds somewhere, its inner functions left out."""
+    names: set[str] = set()
+    stack = [body]
+    while stack:
+        item = stack.pop()
+        match item:
+            case tuple():
+                stack.extend(item)
+                continue
+            case Assign(targets) | Delete(targets):
+                _add_names(names, targets)
+            case Augment(target) | For(target) | Walrus(target):
+                _add_names(names, (target,))
+            case With(items):
+                _add_names(names, tuple(target for _, target in items if target is not None))
+            case Import(name) | Handler(_, str(name)) | DefineClass(name):
+                names.add(name)
+            case Case(captures):
+                names.update(captures)
+            case DefineFunction(name):
+                names.add(name)
+                continue
+            case Lambda():
+                continue
+        stack.extend(getattr(item, name) for name in _FIELDS.get(type(item), ()))
+    return names
+
+
+def _add_names(names: set[str], targets: tuple[Expression, ...]) -> None:
+    for node in walk(targets):
+        if isinstance(node, Name):  # an index too: then the name is read, and bound elsewhere
+            names.add(node.id)
 
 
 _FIELDS: dict[type, tuple[str, ...]] = {

@@ -259,7 +259,13 @@ class Lowering(cst.CSTVisitor):
         self._statement(original_node, code.Evaluate(self._of(original_node.value), original_node))
 
     def leave_Assert(self, original_node: cst.Assert) -> None:
-        self._statement(original_node, code.Evaluate(self._of(original_node.test), original_node))
+        self._statement(original_node, code.Assert(self._of(original_node.test), original_node))
+
+    def leave_Nonlocal(self, original_node: cst.Nonlocal) -> None:
+        self._statement(original_node, code.Outer(_names_of(original_node)))
+
+    def leave_Global(self, original_node: cst.Global) -> None:
+        self._statement(original_node, code.Outer(_names_of(original_node)))
 
     def leave_Assign(self, original_node: cst.Assign) -> None:
         targets = self._all(target.target for target in original_node.targets)
@@ -448,6 +454,10 @@ class Lowering(cst.CSTVisitor):
             if isinstance(starred, cst.Param):
                 names.append((starred.name.value, None))
         return tuple(names), defaults
+
+
+def _names_of(node: cst.Nonlocal | cst.Global) -> tuple[str, ...]:
+    return tuple(item.name.value for item in node.names)
 
 
 def _number(node: cst.Integer | cst.Float | cst.Imaginary) -> object:

@@ -237,6 +237,8 @@ class _Reader:
             case ast.Global() | ast.Nonlocal():
                 for name in statement.names:
                     scope.bind(name, Bound())
+                    if isinstance(statement, ast.Global):
+                        self.result.module.bind(name, Bound())
         if self.walrus:
             for node in ast.walk(statement):
                 if isinstance(node, ast.NamedExpr):

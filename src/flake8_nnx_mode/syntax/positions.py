@@ -66,8 +66,13 @@ class _Recorder(CodegenState):
         return self.inner.get(id(node)) or self.outer[id(node)]
 
 
-def offsets(module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, tuple[int, int]]:
-    """``id(node)`` -> (start, end) in characters of ``module.code``, for those found in it."""
+def offsets(
+    module: cst.Module, nodes: Iterable[cst.CSTNode], text: str
+) -> dict[int, tuple[int, int]] | None:
+    """``id(node)`` -> (start, end) in characters of ``text``, which ``module`` was parsed from.
+
+    None if the code that LibCST generates is not that text.
+    """
     recorder = _Recorder(module, nodes)
     if not recorder.wanted:
         return {}
@@ -77,6 +82,8 @@ def offsets(module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, tuple
             module._codegen(recorder)
     except _Found:
         pass
+    if not text.startswith("".join(recorder.tokens)):
+        return None
     at = [0]
     for token in recorder.tokens:
         at.append(at[-1] + len(token))

@@ -1,0 +1,125 @@
+"""What lists, dicts and keys give when they are indexed, iterated, unpacked and added to."""
+
+from dataclasses import replace
+
+from flake8_nnx_mode.facts.values import (
+    UNKNOWN,
+    Boxed,
+    Choice,
+    Constant,
+    Given,
+    Items,
+    Key,
+    Rngs,
+    Stream,
+    Table,
+    Value,
+    choose,
+    mixed,
+    traits_of,
+)
+from flake8_nnx_mode.syntax import code
+
+_MOST_ELEMENTS = 64
+
+
+def as_key(value: Value) -> Key | None:
+    """The key that ``value`` is, where a key is asked for."""
+    match value:
+        case Key():
+            return value
+        case Given(_, attribute):
+            return Key("given", attribute=attribute, varies=attribute is None)
+        case Boxed(_, inner):
+            return as_key(inner)
+        case Items((element,)):  # an array of keys, for a vmapped sampler
+            return as_key(element)
+    return None
+
+
+def element(value: Value) -> Value:
+    """What iterating over ``value`` gives."""
+    match value:
+        case Items(elements) if elements:
+            return choose(*elements)
+        case Items() | Table():
+            return UNKNOWN
+        case Choice(parts):
+            return choose(*map(element, parts))
+    return mixed(value)
+
+
+def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
+    """``owner[index]``."""
+    match owner, index:
+        case Rngs(), Constant(str(name)):
+            return Stream(name)
+        case Rngs(), _:
+            return Stream(None)
+        case Boxed(_, inner), _:
+            return inner
+        case Items(elements), _ if is_slice:
+            return Items(elements)
+        case Items(elements, ordered=True), Constant(int(number)) if (
+            -len(elements) <= number < len(elements)
+        ):
+            return elements[number]
+        case Items(), _:
+            return _by(element(owner), index)
+        case Table(items), Constant(wanted):
+            named = [value for key, value in items if key in (wanted, None)]
+            return choose(*named) if named else UNKNOWN
+        case Table(items), _ if items:
+            return _by(choose(*(value for _, value in items)), index)
+    return mixed(owner, index)
+
+
+def _by(value: Value, index: Value) -> Value:
+    """``value`` as picked by ``index``: another key each time, if the index varies."""
+    match value:
+        case Key() if traits_of(index).varies:
+            return replace(value, varies=True)
+        case Choice(parts):
+            return choose(*(_by(part, index) for part in parts))
+    return value
+
+
+def unpack(value: Value, targets: tuple[code.Expression, ...]) -> tuple[Value, ...]:
+    """What each of the targets of an unpacking gets."""
+    starred = any(isinstance(target, code.Starred) for target in targets)
+    match value:
+        case Items(elements, ordered=True) if len(elements) == len(targets) and not starred:
+            return elements
+        case Items(elements):
+            one, rest = element(value), Items(elements)
+            return tuple(rest if isinstance(t, code.Starred) else one for t in targets)
+    return (mixed(value),) * len(targets)
+
+
+def with_element(container: Items | Table, value: Value) -> Value:
+    """``container`` after ``value`` was put in somewhere."""
+    if isinstance(container, Table):
+        pair = (None, value)
+        return container if pair in container.items else Table((*container.items, pair))
+    if value in container.elements:
+        return Items(container.elements)
+    if len(container.elements) >= _MOST_ELEMENTS:
+        return Items((mixed(*container.elements, value),))
+    return Items((*container.elements, value))
+
+
+def changed(container: Items | Table, *, by: str) -> Value:
+    """``container`` after a method that moves, removes or brings in what is not seen here."""
+    if isinstance(container, Table):
+        return Table((*container.items, (None, UNKNOWN)))
+    if by in ("reverse", "sort", "pop", "remove", "clear"):
+        return Items(container.elements)
+    return Items((*container.elements, UNKNOWN))
+
+
+def joined(left: Value, right: Value) -> Items | None:
+    """``left + right`` for lists and tuples."""
+    if not (isinstance(left, Items) and isinstance(right, Items)):
+        return None
+    together = tuple(dict.fromkeys(left.elements + right.elements))
+    return Items(together if len(together) <= _MOST_ELEMENTS else (mixed(*together),))
