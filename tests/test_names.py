@@ -310,7 +310,8 @@ def test_a_base_in_another_file(tmp_path: Path) -> None:
     saves = "from .blocks import Block\nclass Base(Block): pass\n"
     project(tmp_path, pkg__blocks=BLOCK, pkg__base=saves)
     assert found(tmp_path / "pkg" / "net.py") == []
-    project(tmp_path, pkg__base="from flax import nnx\nclass Base(nnx.Module): pass\n")
+    plain = "class Base(nnx.Module):\n    def __init__(self, rngs): self.size = 1\n"
+    project(tmp_path, pkg__base=f"from flax import nnx\n{plain}")
     assert found(tmp_path / "pkg" / "net.py") == ["NNX103"]
     project(tmp_path, pkg__base="from other import Base\n")
     assert found(tmp_path / "pkg" / "net.py") == []
@@ -338,11 +339,12 @@ def test_the_buffer_shadows_the_file_also_for_those_that_import_it_back(tmp_path
         tmp_path,
         pkg__="",
         pkg__base="from .net import Root\nclass Base(Root): pass\n",
-        pkg__net="from flax import nnx\nclass Root(nnx.Module):\n    pass\n" + READS_RNGS,
+        pkg__net="from flax import nnx\nclass Root(nnx.Module):\n"
+        "    def __init__(self, r): self.size = 1\n" + READS_RNGS,
     )
     file = tmp_path / "pkg" / "net.py"
     assert found(file) == ["NNX103"]
-    edited = file.read_text("utf-8").replace("pass", "def __init__(self, r): self.rngs = r")
+    edited = file.read_text("utf-8").replace("self.size = 1", "self.rngs = r")
     assert lint(edited, file) == []
 
 

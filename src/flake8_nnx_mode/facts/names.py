@@ -65,9 +65,10 @@ class Names:
         key = (id(scope), name)
         if key in self._known:
             return self._known[key]
-        # An import cycle, `x = x`, or a chain of aliases longer than anybody writes by hand.
-        if key in self._busy or len(self._busy) > _LONGEST_CHAIN:
-            return UNKNOWN
+        if key in self._busy:
+            return None  # an import cycle, or `x = x`: it binds nothing by itself
+        if len(self._busy) > _LONGEST_CHAIN:
+            return UNKNOWN  # more aliases than anybody writes by hand
         self._busy.add(key)
         try:
             bindings = scope.bindings.get(name)

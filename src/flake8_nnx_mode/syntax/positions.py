@@ -82,7 +82,8 @@ def offsets(
             module._codegen(recorder)
     except _Found:
         pass
-    if not text.startswith("".join(recorder.tokens)):
+    generated = "".join(recorder.tokens)
+    if generated[: len(text)] != text[: len(generated)]:
         return None
     at = [0]
     for token in recorder.tokens:
