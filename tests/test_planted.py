@@ -1,15 +1,16 @@
 """Mistakes planted in many dresses, each of which must be found, and look-alikes, which must not.
 
 ``planted/nnxNNN.txt`` holds small files, each after a line ``#### name``; the line with the mistake
-ends in ``# BAD``, and in ``# BAD, not found: why`` where we know that we miss it. In
-``planted/lookalikes.txt`` a line that is reported all the same ends in the code: either it is right to,
-on second thought, or it is a known false alarm and the comment above it says so.
+ends in ``# BAD``, or in ``# BAD, not found: why`` where we know that we miss it. A line of
+``planted/lookalikes.txt`` that is reported all the same ends in the code, and the comment above it
+says why: it is right to, on second thought, or it is a known false alarm.
 """
 
 import re
 from pathlib import Path
 
 import pytest
+
 from conftest import lint
 
 PLANTED = Path(__file__).parent / "planted"

@@ -6,6 +6,7 @@ them on a stack of its own: nesting costs memory, never Python's recursion limit
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any, Literal, Protocol
 
 from flake8_nnx_mode.facts import flax_api
@@ -75,6 +76,7 @@ Step = Generator[object, "Value | bool", "Value | bool"]
 
 _UNVARYING = Opaque(Traits(varies=False))
 _CALLABLES = (Instance, Items, Table, Method, LocalFunction)
+_numbers = count()
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
@@ -140,8 +142,7 @@ class Flow:
         self._flags = self.facts.flags
         self._mode_set = False
         self._nested = 0
-        self._locals: list[code.DefineFunction | code.Lambda] = []
-        self._entered: set[int] = set()
+        self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
         self._tests: list[tuple[set[str], set[str], set[str]]] = []
 
     # -- the engine ------------------------------------------------------------------------
@@ -370,21 +371,23 @@ class Flow:
         return False
 
     def _local(self, node: code.DefineFunction | code.Lambda) -> LocalFunction:
-        self._locals.append(node)
-        return LocalFunction(len(self._locals) - 1)
+        local = LocalFunction(next(_numbers))
+        self._locals[local.number] = node
+        return local
 
     def _enter(self, *values: Value) -> Generator[object, "Value | bool", None]:
-        """Run the local functions among ``values``, each once.
+        """Run the local functions among ``values``.
 
         That is where one is first called, passed on or returned: there it is known under which
         conditions it runs.
         """
         for value in values:
             for option in options(value):
-                if isinstance(option, LocalFunction) and option.number not in self._entered:
-                    self._entered.add(option.number)
-                    node = self._locals[option.number]
-                    yield from self._inner(node.parameters, node.body)
+                if isinstance(option, LocalFunction):
+                    # Each once; one that was kept on self by another method is not ours.
+                    node = self._locals.pop(option.number, None)
+                    if node is not None:
+                        yield from self._inner(node.parameters, node.body)
 
     def _define_class(self, statement: code.DefineClass) -> Step:
         bindings = self._function.scope.bindings.get(statement.name, [])
@@ -793,8 +796,8 @@ class Flow:
                 elements = tuple(element(value) for value in args.positional)
                 return Items((Items(elements, ordered=True),))
             case "range" | "len":
-                count = mixed(*args.all())
-                return Items((count,)) if short == "range" else count
+                number = mixed(*args.all())
+                return Items((number,)) if short == "range" else number
             case "getattr" if len(args.positional) >= 2:
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
