@@ -321,3 +321,26 @@ def test_lowering_by_hand() -> None:
         (code.Constant(1),),
         code.Block((code.Assign((name("e"),), value),)),
     )
+
+
+@pytest.mark.parametrize("kind", ["functions", "methods"])
+def test_helpers_that_call_helpers(kind: str) -> None:
+    """Each runs once, however many call it, and a long chain ends in unknown, not in NNX000."""
+    count = 300
+    if kind == "functions":
+        chain = [
+            f"def key{i}(rngs):\n    a = key{i + 1}(rngs)\n    return a or key{i + 1}(rngs)\n"
+            for i in range(count)
+        ]
+        head, tail = "".join(chain), ""
+        call = "key0(self.key)"
+    else:
+        chain = [
+            f"    def key{i}(self):\n        a = self.key{i + 1}()\n"
+            f"        return a or self.key{i + 1}()\n"
+            for i in range(count)
+        ]
+        head, tail = "", "".join(chain)
+        call = "self.key0()"
+    text = HEAD + head + METHOD.replace("return jax", f"x = {call}\n        return jax") + tail
+    assert [f.code for f in lint(text)] == ["NNX101"]

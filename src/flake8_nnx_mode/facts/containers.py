@@ -52,10 +52,10 @@ def element(value: Value) -> Value:
 def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
     """``owner[index]``."""
     match owner, index:
-        case Rngs(), Constant(str(name)):
-            return Stream(name)
-        case Rngs(), _:
-            return Stream(None)
+        case Rngs(made_here), Constant(str(name)):
+            return Stream(name, made_here)
+        case Rngs(made_here), _:
+            return Stream(None, made_here)
         case Boxed(_, inner), _:
             return inner
         case Items(elements), _ if is_slice:

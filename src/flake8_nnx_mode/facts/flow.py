@@ -572,8 +572,9 @@ class Flow:
         match owner:
             case SelfObject():
                 return self._self_attribute(node)
-            case Rngs():
-                return Method(owner, name) if name in flax_api.RNGS_METHODS else Stream(name)
+            case Rngs(made_here):
+                is_method = name in flax_api.RNGS_METHODS
+                return Method(owner, name) if is_method else Stream(name, made_here)
             case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)) if name == "layers":
                 return Items(layers, ordered=True)
             case Table(items) if any(key == name for key, _ in items):  # nnx.Dict
@@ -668,10 +669,8 @@ class Flow:
                 ):
                     self._consume(value, name, node)
         match func:
-            case Rngs():
-                return self._draw("default", node)
-            case Stream(stream):
-                return self._draw(stream, node)
+            case Rngs() | Stream():
+                return self._draw(func, node)
             case ClassDefinition():
                 return Instance(func, _shallow(args))
             case Instance():
@@ -685,8 +684,9 @@ class Flow:
             case _:
                 return _result(args, func)
 
-    def _draw(self, stream: str | None, node: code.Call) -> Key:
-        draw = Draw(stream, self._anchor(node.at), self._forward, self._guards)
+    def _draw(self, source: Rngs | Stream, node: code.Call) -> Key:
+        stream = source.name if isinstance(source, Stream) else "default"
+        draw = Draw(stream, self._anchor(node.at), self._forward, source.made_here, self._guards)
         self.facts.draws.append(draw)
         return Key("drawn", draw)
 
@@ -726,8 +726,7 @@ class Flow:
             case Rngs() | Stream():
                 if name in ("fork", "split", "broadcast"):
                     return receiver
-                stream = receiver.name if isinstance(receiver, Stream) else "default"
-                key = self._draw(stream, node)
+                key = self._draw(receiver, node)
                 self._consume(key, name, node)
                 return mixed(key, *args.all())
             case Boxed(_, inner) if name in ("get_value", "copy"):
@@ -776,7 +775,7 @@ class Flow:
         if name in flax_api.LAYERS:
             return Instance(Symbol(name), args)
         if name == "flax.nnx.Rngs":
-            return Rngs()
+            return Rngs(made_here=self._forward)
         if name in flax_api.KEY_MAKERS:
             return Key("constant", varies=mixed(*args.all()).traits.varies)
         if name.startswith("jax.random.") and short in _DERIVES_KEY and first is not None:

@@ -273,9 +273,12 @@ class ClassFacts:
             self._running.add(key)
             try:
                 book = (definition or self.definition).book
-                self._facts[key] = self.project.run(book, function, self, level)
+                facts = self.project.run(book, function, self, level)
             finally:
                 self._running.discard(key)
+            if not facts.known:
+                return facts  # perhaps only for having been asked from too deep
+            self._facts[key] = facts
         return self._facts[key]
 
     # -- attributes ------------------------------------------------------------------------

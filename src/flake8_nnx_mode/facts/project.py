@@ -48,7 +48,8 @@ class Project:
         self._classes: dict[ClassDefinition, ClassFacts] = {}
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
-        self._returning: set[Function] = set()
+        self._functions: dict[Function, FunctionFacts] = {}
+        self._nested = 0
 
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
         """What is known of a class of the project."""
@@ -121,21 +122,25 @@ class Project:
         ``level`` is how much it knows of the attributes of its class, see ``ClassFacts.facts``.
         """
         chapter = book.chapter(function)
-        if chapter is None:
+        if chapter is None or self._nested >= _DEEPEST_CALL:
             return FunctionFacts(known=False)
         from flake8_nnx_mode.facts.flow import Flow
 
         forward = owner is None or owner.is_forward(function)
-        return Flow(
-            self.names,
-            _World(self, owner, level),
-            book,
-            function,
-            chapter,
-            self.settings.mode_flags,
-            forward=forward,
-            parameters=self._parameters(book, function, owner, forward=forward),
-        ).run()
+        self._nested += 1
+        try:
+            return Flow(
+                self.names,
+                _World(self, owner, level),
+                book,
+                function,
+                chapter,
+                self.settings.mode_flags,
+                forward=forward,
+                parameters=self._parameters(book, function, owner, forward=forward),
+            ).run()
+        finally:
+            self._nested -= 1
 
     def _parameters(
         self, book: Book, function: Function, owner: ClassFacts | None, *, forward: bool
@@ -190,14 +195,12 @@ class Project:
         book, outline = function.book, function.outline
         annotation = self.names.annotation(book, outline.outer, outline.node.returns)
         annotated = self.instance_of(annotation)
-        if outline in self._returning or not hands_out_something(book.text_of(outline)):
+        if not hands_out_something(book.text_of(outline)):
             return annotated
-        self._returning.add(outline)
-        try:
-            facts = self.run(book, outline, None, 0)
-        finally:
-            self._returning.discard(outline)
-        return seen_by_caller(facts, outline.parameters, args) or annotated
+        if outline not in self._functions:
+            self._functions[outline] = FunctionFacts(known=False)  # for those it calls
+            self._functions[outline] = self.run(book, outline, None, 0)
+        return seen_by_caller(self._functions[outline], outline.parameters, args) or annotated
 
     def written(self, book: Book, function: Function) -> dict[str, bool] | None:
         """Attributes of self that a method writes -> whether wholly; None if it is not readable."""
@@ -238,6 +241,7 @@ class Project:
 
 
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
+_DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
 _MOST_RETURNS = 8
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
 

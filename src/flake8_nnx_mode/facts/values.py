@@ -190,7 +190,9 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Rngs:
-    """An ``nnx.Rngs``."""
+    """An ``nnx.Rngs``; ``made_here`` if the function that is run makes it itself."""
+
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ class Stream:
     """One stream of an ``nnx.Rngs``; the name is None where it is computed."""
 
     name: str | None
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,7 @@ class Draw:
     stream: str | None
     anchor: Anchor
     in_forward: bool
+    made_here: bool
     guards: Guards | None = field(default=None, compare=False, repr=False)
 
 

@@ -15,8 +15,9 @@ Draw from the stream that the noise belongs to: `rngs.dropout()`. Models built w
 
 ## When it stays silent
 In methods of construction; when the numbers end up in an `nnx.Param`, another Variable or an
-attribute (initialisation, wherever it happens); when the key seeds another stream; under a test
-for the stream's presence, such as `hasattr(rngs, "params")`.
+attribute (initialisation, wherever it happens); when the key seeds another stream; when the method
+makes the `nnx.Rngs` itself, also as a fallback; under a test for the stream's presence, such as
+`hasattr(rngs, "params")`.
 """
 
 from collections.abc import Iterator
@@ -76,6 +77,8 @@ def check(project: Project) -> Iterator[Report]:
             )
             reported: set[Draw] = set()
             for use in facts.consumptions:
+                if any(key.draw is not None and key.draw.made_here for key in use.keys):
+                    continue
                 for key in use.keys:
                     draw = key.draw
                     if (
