@@ -1,5 +1,6 @@
 """What is known of a class: bases, attributes, methods, and how it wants to be called."""
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from flake8_nnx_mode.facts.values import (
     Choice,
     ClassDefinition,
     Constant,
+    FunctionDefinition,
     Given,
     Items,
     Key,
@@ -27,7 +29,7 @@ from flake8_nnx_mode.facts.values import (
 )
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Book
-from flake8_nnx_mode.syntax.outline import Assigned, Class, Function, Parameter
+from flake8_nnx_mode.syntax.outline import Assigned, Class, Function, Parameter, Scope
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
@@ -44,6 +46,7 @@ _HARMLESS_DECORATORS = frozenset(
     "flax jax typing typing_extensions functools dataclasses jaxtyping beartype typeguard chex abc"
     " builtins".split()
 )
+_ALTERS = re.compile(r"__(?:call|init|new|\w*attr\w*)__|setattr|rngs|^\s*class\s|\bwraps\(", re.M)
 _DYNAMIC = re.compile(r"setattr|__dict__|__getattr\w*__|\bvars\s*\(")
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
@@ -161,8 +164,11 @@ class ClassFacts:
             known &= self._is_harmless(definition.book, outline.outer, decorator)
         return bases, known
 
-    def _is_harmless(self, book: Book, scope: object, decorator: object) -> bool:
-        value = self.project.names.decorator(book, scope, decorator)  # type: ignore[arg-type]
+    def _is_harmless(self, book: Book, scope: Scope, decorator: ast.expr) -> bool:
+        """Whether a decorator is known to leave signatures and attributes as they are."""
+        value = self.project.names.decorator(book, scope, decorator)
+        if isinstance(value, FunctionDefinition):
+            return _ALTERS.search(value.book.text_of(value.outline)) is None
         return isinstance(value, Symbol) and value.name.split(".")[0] in _HARMLESS_DECORATORS
 
     @property
