@@ -150,7 +150,7 @@ def test_settings_in_pyproject(tmp_path: Path) -> None:
     assert "NNX212" in flake8("--select", "NNX", "deep/net.py", cwd=tmp_path).stdout
     elsewhere = flake8("--select", "NNX", tmp_path / "deep" / "net.py", cwd=tmp_path / "deep")
     assert "NNX212" in elsewhere.stdout
-    wins = flake8("--select", "NNX", "--nnx-opt-in", "NNX4", "deep/net.py", cwd=tmp_path)
+    wins = flake8("--select", "NNX", "--nnx-opt-in", "NNX3", "deep/net.py", cwd=tmp_path)
     assert wins.stdout == ""
 
 
@@ -187,6 +187,12 @@ def test_a_bad_option_is_one_clear_error() -> None:
     assert done.returncode == 1
     assert "mode-flags takes name:train, name:eval or name:off" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_code_without_a_rule_is_one_clear_error() -> None:
+    done = flake8("--nnx-opt-in", "NNX999", EXAMPLES)
+    assert done.returncode == 1
+    assert "opt-in: there is no rule NNX999; there are NNX101, " in done.stdout
 
 
 def test_a_syntax_error_is_flake8s(tmp_path: Path) -> None:

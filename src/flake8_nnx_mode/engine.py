@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flake8_nnx_mode.model import Finding, Position, Span
-from flake8_nnx_mode.settings import Settings
+from flake8_nnx_mode.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
@@ -44,6 +44,22 @@ class Selection:
 def concerns(text: str, settings: Settings) -> bool:
     """Whether the file can hold anything for us; everything dear comes after this."""
     return any(marker in text for marker in settings.markers)
+
+
+def check_codes(settings: Settings) -> None:
+    """Make sure that there are rules for what ``opt_in`` says.
+
+    Raises:
+        SettingsError: there is none for one of them.
+    """
+    if not settings.opt_in:
+        return  # most runs need not know the rules to know that
+    from flake8_nnx_mode.rules import codes
+
+    for prefix in settings.opt_in:
+        if not any(code.startswith(prefix) for code in codes()):
+            known = ", ".join(codes())
+            raise SettingsError(f"opt-in: there is no rule {prefix}; there are {known}")
 
 
 def check(

@@ -73,6 +73,7 @@ class Checker:
         if known is None:
             base = from_pyproject(folder)
             known = from_mapping(cls._given, "flake8 options --nnx-...", base)
+            engine.check_codes(known)
             cls._settings[folder] = known
         return known
 

@@ -53,12 +53,9 @@ VARIABLES = frozenset(
 OTHERS = frozenset({"flax.nnx.Rngs", "flax.nnx.RngStream", "flax.nnx.Pytree", "flax.nnx.Object"})
 """Other classes of ``flax.nnx`` that facts ask for by name."""
 
-NOT_SAMPLERS = frozenset(
-    "PRNGKey clone fold_in key key_data key_dtype key_impl split wrap_key_data".split()
-)
-"""The functions of ``jax.random`` that do not consume the key they are given."""
-
 KEY_MAKERS = frozenset({"jax.random.key", "jax.random.PRNGKey"})
+KEY_DERIVERS = frozenset({"split", "fold_in", "clone", "wrap_key_data", "key_data"})
+"""The functions of ``jax.random`` that make a key of a key; they do not consume it."""
 
 SAMPLERS = frozenset(
     "ball bernoulli beta binomial bits categorical cauchy chisquare choice dirichlet"

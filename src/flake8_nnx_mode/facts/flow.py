@@ -84,7 +84,6 @@ _CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault 
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
 _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
-_DERIVES_KEY = frozenset({"split", "fold_in", "clone", "wrap_key_data", "key_data"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
     | {"flax.nnx.List"}
@@ -778,7 +777,7 @@ class Flow:
             return Rngs(made_here=self._forward)
         if name in flax_api.KEY_MAKERS:
             return Key("constant", varies=mixed(*args.all()).traits.varies)
-        if name.startswith("jax.random.") and short in _DERIVES_KEY and first is not None:
+        if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
             derived = choose(*(self._derive(option, args) for option in options(first)))
             return Items((derived,)) if short == "split" else derived
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:

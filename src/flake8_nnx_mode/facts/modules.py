@@ -258,6 +258,10 @@ class ClassFacts:
         """The methods that the class itself defines."""
         yield from self.outline.methods.values()
 
+    def forward_methods(self) -> Iterator[Function]:
+        """Those of them that run after construction."""
+        return filter(self.is_forward, self.own_methods())
+
     def facts(
         self,
         function: Function,

@@ -35,8 +35,6 @@ class Rule:
     """Whether it reports unless told otherwise."""
     triggers: tuple[str, ...] = ()
     """A file without any of these words has nothing for it; empty: any file may."""
-    mode_flags_trigger: bool = False
-    """Whether the names of mode flags, which are a setting, are triggers too."""
     since: tuple[int, ...] = (0, 0)
     """The first flax version that it is about."""
 

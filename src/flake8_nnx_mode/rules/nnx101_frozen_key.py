@@ -65,9 +65,7 @@ def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
         if module.is_template:
             continue
-        for function in module.own_methods():
-            if module.is_init_like(function):
-                continue
+        for function in module.forward_methods():
             for use in module.facts(function).consumptions:
                 kept = [key for key in use.keys if key.attribute or key.origin == "raw"]
                 frozen = kept and not any(key.varies for key in use.keys)

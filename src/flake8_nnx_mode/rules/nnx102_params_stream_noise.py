@@ -64,9 +64,7 @@ MESSAGE = (
 
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
-        for function in module.own_methods():
-            if module.is_init_like(function):
-                continue
+        for function in module.forward_methods():
             facts = module.facts(function)
             initialised = facts.initialised.union(
                 *(

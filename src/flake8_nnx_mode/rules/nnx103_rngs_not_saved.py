@@ -68,9 +68,8 @@ def check(project: Project) -> Iterator[Report]:
     outside = project.module_level(NNX_RNGS)
     for module in project.modules:
         names = _names_of_rngs(module)
-        for function in module.own_methods():
-            mentioned = module.book.mentions(function, *names, *outside)
-            if module.is_init_like(function) or not mentioned:
+        for function in module.forward_methods():
+            if not module.book.mentions(function, *names, *outside):
                 continue
             facts = module.facts(function)
             yield from _unsaved_attributes(module, function, facts, names)

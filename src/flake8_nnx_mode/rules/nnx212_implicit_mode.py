@@ -54,9 +54,7 @@ class Net(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
-        for function in module.own_methods():
-            if module.is_init_like(function):
-                continue
+        for function in module.forward_methods():
             for call, untold in untold_calls(project, function, module, implicit=True):
                 if untold.reason == "implicit":
                     called = f"`{call.label}`" if call.label else f"`{untold.child}`"
