@@ -89,9 +89,12 @@ def _all_nodes(module: cst.Module) -> Iterator[cst.CSTNode]:
 @pytest.mark.parametrize("file", SAMPLE, ids=lambda f: f.name)
 def test_lowering_is_the_same_either_way(file: Path) -> None:
     for chapter in functions(file.read_text(encoding="utf-8")):
+        _, node, by_walk = chapter._read()
         by_visit = Lowering()
-        chapter.node.visit(by_visit)
-        assert by_visit.function(chapter.node) == chapter.function
+        node.visit(by_visit)
+        assert by_visit.function(node) == by_walk.function(node) == chapter.function
+        assert len(by_visit.nodes) == len(by_walk.nodes)
+        assert all(a is b for a, b in zip(by_visit.nodes, by_walk.nodes, strict=True))
 
 
 def test_leave_is_called_where_visit_says_no() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
     from flake8_nnx_mode.rules import Entry, Report
     from flake8_nnx_mode.syntax.book import Book
+    from flake8_nnx_mode.syntax.chapter import Chapter
 
 NOT_ANALYSED = "NNX000"
 _TOP = Span(Position(1, 0), Position(1, 0))
@@ -129,17 +130,15 @@ def _run(entry: "Entry", project: "Project") -> Iterator[Finding]:
 
 def _spans(reports: Sequence["Report"]) -> list[Span]:
     """The places of reports; each chapter is asked once."""
-    wanted: dict[int, list[object]] = {}
-    chapters = {}
+    wanted: dict[Chapter, set[int]] = {}
     for report in reports:
         if not isinstance(report.where, Span):
-            wanted.setdefault(id(report.where.chapter), []).append(report.where.node)
-            chapters[id(report.where.chapter)] = report.where.chapter
-    found = {key: chapter.spans(wanted[key]) for key, chapter in chapters.items()}
+            wanted.setdefault(report.where.chapter, set()).add(report.where.at)
+    found = {chapter: chapter.spans(places) for chapter, places in wanted.items()}
     return [
         report.where
         if isinstance(report.where, Span)
-        else found[id(report.where.chapter)][id(report.where.node)]
+        else found[report.where.chapter][report.where.at]
         for report in reports
     ]
 

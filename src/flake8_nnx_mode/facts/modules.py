@@ -51,6 +51,10 @@ _DYNAMIC = re.compile(r"setattr|__dict__|__getattr\w*__|\bvars\s*\(")
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
 )
+_WRITES = (
+    r"\.NAME\b(?:[^\n=]*=(?!=)|(?:\.\w+)*\.(?:" + "|".join(_CHANGING_METHODS) + r")\b|\s*,?\s*\n)"
+    r"|\b(?:for|as|del)\b[^\n]*\.NAME\b"
+)
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
 _SELF_AS_ARGUMENT = re.compile(
     r"(?<!super)(?<!type)(?<!isinstance)(?<!hasattr)(?<!getattr)(?<!repr)(?<!\bid)(?<!__init__)"
@@ -339,8 +343,7 @@ class ClassFacts:
 
     def is_assigned_from_outside(self, name: str) -> bool:
         """Whether the file says ``model.name = ...`` anywhere."""
-        pattern = rf"(?<!\bself)\.{name}\s*(?::[^=\n]*)?=(?!=)"
-        return re.search(pattern, self.book.text) is not None
+        return name in self.project.assigned_from_outside(self.book)
 
     def _writes_whole(self, name: str) -> Iterator[bool]:
         yield from (
@@ -356,7 +359,9 @@ class ClassFacts:
                     continue
                 if _DYNAMIC.search(definition.book.text_of(function)):
                     yield function, True
-                elif definition.book.mentions(function, name):
+                elif definition.book.mentions(function, name) and may_write(
+                    definition.book.text_of(function), name
+                ):
                     written = self.project.written(definition.book, function)
                     if written is None or name in written:
                         yield function, written is None or written[name]
@@ -402,7 +407,7 @@ class ClassFacts:
                 body = _SIGNATURE.sub("", text)
                 if self.is_init_like(function) and _SELF_AS_ARGUMENT.search(body):
                     return True  # whoever is given self may assign anything
-                if definition.book.mentions(function, name):
+                if definition.book.mentions(function, name) and may_write(text, name):
                     written = self.project.written(definition.book, function)
                     if written is None or name in written:
                         return True
@@ -515,6 +520,11 @@ def _simple_name(node: object) -> str:
 
 def _constant(parameter: Parameter) -> object:
     return getattr(parameter.default, "value", None)
+
+
+def may_write(text: str, name: str) -> bool:
+    """Whether the text of a method gives a reason to look for writes of ``self.name`` in it."""
+    return re.search(_WRITES.replace("NAME", re.escape(name)), text) is not None
 
 
 def written_attributes(function: code.DefineFunction, owner: str) -> dict[str, bool]:

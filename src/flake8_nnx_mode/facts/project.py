@@ -49,6 +49,7 @@ class Project:
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
         self._functions: dict[Function, FunctionFacts] = {}
+        self._assigned: dict[Book, frozenset[str]] = {}
         self._nested = 0
 
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
@@ -202,6 +203,12 @@ class Project:
             self._functions[outline] = self.run(book, outline, None, 0)
         return seen_by_caller(self._functions[outline], outline.parameters, args) or annotated
 
+    def assigned_from_outside(self, book: Book) -> frozenset[str]:
+        """The attributes that a file assigns on anything but ``self``: ``model.key = ...``."""
+        if book not in self._assigned:
+            self._assigned[book] = frozenset(_ASSIGNED.findall(book.text))
+        return self._assigned[book]
+
     def written(self, book: Book, function: Function) -> dict[str, bool] | None:
         """Attributes of self that a method writes -> whether wholly; None if it is not readable."""
         if function not in self._written:
@@ -240,6 +247,7 @@ class Project:
         return frozenset()
 
 
+_ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
 _MOST_RETURNS = 8

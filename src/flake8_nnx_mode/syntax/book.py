@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flake8_nnx_mode.model import Span
+from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, read_outline
 from flake8_nnx_mode.syntax.text import LineTable
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +28,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """A node of a chapter, to be turned into a place once somebody reports it."""
+    """Something in a chapter, to be turned into a place once somebody reports it."""
 
     chapter: "Chapter" = field(repr=False)
-    node: object = field(repr=False)
-
-    @property
-    def span(self) -> Span:
-        """Where it is in the file."""
-        return self.chapter.spans([self.node])[id(self.node)]
+    at: At
 
 
 class Book:
@@ -51,6 +49,7 @@ class Book:
         self.lines = LineTable(text)
         self.refusals: list[Refusal] = []
         self._chapters: dict[int, Chapter | None] = {}
+        self._words: dict[Function, frozenset[str]] = {}
 
     @cached_property
     def outline(self) -> Outline:
@@ -93,8 +92,10 @@ class Book:
 
     def mentions(self, function: Function, *words: str) -> bool:
         """Whether one of the identifiers ``words`` stands anywhere in the text of ``function``."""
-        pattern = r"\b(?:" + "|".join(map(re.escape, words)) + r")\b"
-        return re.search(pattern, self.text_of(function)) is not None
+        known = self._words.get(function)
+        if known is None:
+            known = self._words[function] = frozenset(_WORD.findall(self.text_of(function)))
+        return not known.isdisjoint(words)
 
     def span_of(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
         """Where a node of the outline is."""

@@ -39,40 +39,48 @@ class Chapter:
         self._text = shelf + text
         self._start = start + len(text) - len(text.lstrip())
         self._offset = start - len(shelf)
-        try:
-            self._module = cst.parse_module(self._text)
-        except Exception as error:  # ParserSyntaxError, and what its own bugs raise
-            raise ChapterRefusedError(_reason(error)) from error
-        node: cst.CSTNode = self._module.body[0]
-        if shelf and isinstance(node, cst.ClassDef):
-            node = node.body.body[0]
-        if not isinstance(node, cst.FunctionDef):
-            raise ChapterRefusedError(
-                f"found a {type(node).__name__} where a function was expected"
-            )
-        self.node = node
-        lowering = Lowering()
-        walk(node, lowering)
+        self._shelved = bool(shelf)
+        _, node, lowering = self._read()
         self.function: code.DefineFunction = lowering.function(node)
 
-    def spans(self, nodes: Iterable[code.At]) -> dict[int, Span]:
-        """``id(node)`` -> its place in the file, for nodes of this chapter.
+    def _read(self) -> tuple[cst.Module, cst.FunctionDef, Lowering]:
+        """Parse and lower.
+
+        The tree is not kept: of the many that are read, few are asked for a place, and a process
+        full of trees is slowed down by its garbage collector. Reading again gives the same nodes.
+        """
+        try:
+            module = cst.parse_module(self._text)
+        except Exception as error:  # ParserSyntaxError, and what its own bugs raise
+            raise ChapterRefusedError(_reason(error)) from error
+        node: cst.CSTNode = module.body[0]
+        if self._shelved and isinstance(node, cst.ClassDef):
+            node = node.body.body[0]
+        if not isinstance(node, cst.FunctionDef):
+            kind = type(node).__name__
+            raise ChapterRefusedError(f"found a {kind} where a function was expected")
+        lowering = Lowering()
+        walk(node, lowering)
+        return module, node, lowering
+
+    def spans(self, places: Iterable[code.At]) -> dict[code.At, Span]:
+        """``at`` -> its place in the file, for code of this chapter.
 
         Where LibCST drops text (what stands before a form feed in a line), the function's own place
         has to do for all of them.
         """
-        wanted = [node for node in nodes if isinstance(node, cst.CSTNode)]
-        found = offsets(self._module, wanted, self._text)
+        module, _, lowering = self._read()
+        nodes = {at: lowering.nodes[at] for at in places}
+        found = offsets(module, nodes.values(), self._text)
         if found is None:
             place = self._lines.position(self._start)
-            return {id(node): Span(place, place) for node in wanted}
-        return {
-            key: Span(
-                self._lines.position(self._offset + start),
-                self._lines.position(self._offset + end),
-            )
-            for key, (start, end) in found.items()
-        }
+            return dict.fromkeys(nodes, Span(place, place))
+        position, shift = self._lines.position, self._offset
+        spans = {}
+        for at, node in nodes.items():
+            start, end = found[id(node)]
+            spans[at] = Span(position(shift + start), position(shift + end))
+        return spans
 
 
 def _reason(error: Exception) -> str:

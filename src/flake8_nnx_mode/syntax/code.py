@@ -1,18 +1,18 @@
 """The body of a function as plain data: what is left of LibCST once white space is gone.
 
-``lower.py`` makes it, ``facts`` reads it. ``at`` is the node it was made from, for positions; two
-bodies are equal when their code is, wherever they stand.
+``lower.py`` makes it, ``facts`` reads it. ``at`` says which node it was made from, for positions;
+two bodies are equal when their code is, wherever they stand.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
-At = object
-"""A LibCST node, opaque to everyone but the chapter it belongs to."""
+At = int
+"""Which of its chapter's nodes something was made from; the chapter knows where that is."""
 
 
 def _at() -> At:
-    return field(default=None, compare=False, repr=False)
+    return field(default=-1, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

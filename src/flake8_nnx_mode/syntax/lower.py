@@ -18,6 +18,8 @@ class Lowering(cst.CSTVisitor):
     """Lowers a ``FunctionDef`` and everything in it; ask ``function(node)`` afterwards."""
 
     def __init__(self) -> None:
+        self.nodes: list[cst.CSTNode] = []
+        """What ``at`` counts: the nodes that became something, in the order in which they did."""
         self._expressions: dict[int, code.Expression] = {}
         self._statements: dict[int, tuple[code.Statement, ...]] = {}
         self._blocks: dict[int, code.Block] = {}
@@ -29,6 +31,10 @@ class Lowering(cst.CSTVisitor):
         (lowered,) = self._statements[id(node)]
         assert isinstance(lowered, code.DefineFunction)
         return lowered
+
+    def _at(self, node: cst.CSTNode) -> code.At:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
 
     # -- reading children ------------------------------------------------------------------
 
@@ -46,7 +52,7 @@ class Lowering(cst.CSTVisitor):
 
     def _operation(self, node: cst.CSTNode, *operands: cst.CSTNode | None) -> None:
         operator = type(getattr(node, "operator", node)).__name__
-        self._expressions[id(node)] = code.Operation(operator, self._all(operands), node)
+        self._expressions[id(node)] = code.Operation(operator, self._all(operands), self._at(node))
 
     def _statement(self, node: cst.CSTNode, *statements: code.Statement) -> None:
         self._statements[id(node)] = statements
@@ -62,10 +68,10 @@ class Lowering(cst.CSTVisitor):
             case "False":
                 self._constant(original_node, False)
             case name:
-                self._expressions[id(original_node)] = code.Name(name, original_node)
+                self._expressions[id(original_node)] = code.Name(name, self._at(original_node))
 
     def _constant(self, node: cst.CSTNode, value: object) -> None:
-        self._expressions[id(node)] = code.Constant(value, node)
+        self._expressions[id(node)] = code.Constant(value, self._at(node))
 
     def leave_Integer(self, original_node: cst.Integer) -> None:
         self._constant(original_node, _number(original_node))
@@ -98,7 +104,7 @@ class Lowering(cst.CSTVisitor):
 
     def leave_Attribute(self, original_node: cst.Attribute) -> None:
         self._expressions[id(original_node)] = code.Attribute(
-            self._of(original_node.value), original_node.attr.value, original_node
+            self._of(original_node.value), original_node.attr.value, self._at(original_node)
         )
 
     def leave_Call(self, original_node: cst.Call) -> None:
@@ -110,13 +116,13 @@ class Lowering(cst.CSTVisitor):
                 )
                 for arg in original_node.args
             ),
-            original_node,
+            self._at(original_node),
         )
 
     def leave_UnaryOperation(self, original_node: cst.UnaryOperation) -> None:
         if isinstance(original_node.operator, cst.Not):
             self._expressions[id(original_node)] = code.Not(
-                self._of(original_node.expression), original_node
+                self._of(original_node.expression), self._at(original_node)
             )
         else:
             self._operation(original_node, original_node.expression)
@@ -125,7 +131,7 @@ class Lowering(cst.CSTVisitor):
         self._expressions[id(original_node)] = code.Either(
             "and" if isinstance(original_node.operator, cst.And) else "or",
             self._all((original_node.left, original_node.right)),
-            original_node,
+            self._at(original_node),
         )
 
     def leave_BinaryOperation(self, original_node: cst.BinaryOperation) -> None:
@@ -138,7 +144,7 @@ class Lowering(cst.CSTVisitor):
                 (type(target.operator).__name__, self._of(target.comparator))
                 for target in original_node.comparisons
             ),
-            original_node,
+            self._at(original_node),
         )
 
     def leave_IfExp(self, original_node: cst.IfExp) -> None:
@@ -146,7 +152,7 @@ class Lowering(cst.CSTVisitor):
             self._of(original_node.test),
             self._of(original_node.body),
             self._of(original_node.orelse),
-            original_node,
+            self._at(original_node),
         )
 
     def leave_Await(self, original_node: cst.Await) -> None:
@@ -158,12 +164,12 @@ class Lowering(cst.CSTVisitor):
 
     def leave_NamedExpr(self, original_node: cst.NamedExpr) -> None:
         self._expressions[id(original_node)] = code.Walrus(
-            self._of(original_node.target), self._of(original_node.value), original_node
+            self._of(original_node.target), self._of(original_node.value), self._at(original_node)
         )
 
     def leave_StarredElement(self, original_node: cst.StarredElement) -> None:
         self._expressions[id(original_node)] = code.Starred(
-            self._of(original_node.value), original_node
+            self._of(original_node.value), self._at(original_node)
         )
 
     def leave_Tuple(self, original_node: cst.Tuple) -> None:
@@ -177,7 +183,8 @@ class Lowering(cst.CSTVisitor):
 
     def _display(self, node: cst.CSTNode, elements: Sequence[cst.BaseElement]) -> None:
         self._expressions[id(node)] = code.Display(
-            self._all(e if isinstance(e, cst.StarredElement) else e.value for e in elements), node
+            self._all(e if isinstance(e, cst.StarredElement) else e.value for e in elements),
+            self._at(node),
         )
 
     def leave_Dict(self, original_node: cst.Dict) -> None:
@@ -189,7 +196,7 @@ class Lowering(cst.CSTVisitor):
                 )
                 for element in original_node.elements
             ),
-            original_node,
+            self._at(original_node),
         )
 
     def leave_Subscript(self, original_node: cst.Subscript) -> None:
@@ -201,10 +208,10 @@ class Lowering(cst.CSTVisitor):
             else:
                 assert isinstance(inner, cst.Slice)
                 parts = (inner.lower, inner.upper, inner.step)
-                indices.append(code.Operation("Slice", self._all(parts), inner))
+                indices.append(code.Operation("Slice", self._all(parts), self._at(inner)))
         index = indices[0] if len(indices) == 1 else code.Display(tuple(indices))
         self._expressions[id(original_node)] = code.Subscript(
-            self._of(original_node.value), index, original_node
+            self._of(original_node.value), index, self._at(original_node)
         )
 
     def leave_Lambda(self, original_node: cst.Lambda) -> None:
@@ -213,7 +220,7 @@ class Lowering(cst.CSTVisitor):
             tuple((name, None) for name, _ in names),
             defaults,
             self._of(original_node.body),
-            original_node,
+            self._at(original_node),
         )
 
     def leave_CompFor(self, original_node: cst.CompFor) -> None:
@@ -250,16 +257,20 @@ class Lowering(cst.CSTVisitor):
             self._clauses[id(for_in)],
             self._of(element),
             self._of(key) if key is not None else None,
-            node,
+            self._at(node),
         )
 
     # -- simple statements -----------------------------------------------------------------
 
     def leave_Expr(self, original_node: cst.Expr) -> None:
-        self._statement(original_node, code.Evaluate(self._of(original_node.value), original_node))
+        self._statement(
+            original_node, code.Evaluate(self._of(original_node.value), self._at(original_node))
+        )
 
     def leave_Assert(self, original_node: cst.Assert) -> None:
-        self._statement(original_node, code.Assert(self._of(original_node.test), original_node))
+        self._statement(
+            original_node, code.Assert(self._of(original_node.test), self._at(original_node))
+        )
 
     def leave_Nonlocal(self, original_node: cst.Nonlocal) -> None:
         self._statement(original_node, code.Outer(_names_of(original_node)))
@@ -270,7 +281,8 @@ class Lowering(cst.CSTVisitor):
     def leave_Assign(self, original_node: cst.Assign) -> None:
         targets = self._all(target.target for target in original_node.targets)
         self._statement(
-            original_node, code.Assign(targets, self._of(original_node.value), at=original_node)
+            original_node,
+            code.Assign(targets, self._of(original_node.value), at=self._at(original_node)),
         )
 
     def leave_AnnAssign(self, original_node: cst.AnnAssign) -> None:
@@ -279,11 +291,13 @@ class Lowering(cst.CSTVisitor):
         else:
             target, value = self._of(original_node.target), self._of(original_node.value)
             annotation = self._of(original_node.annotation.annotation)
-            self._statement(original_node, code.Assign((target,), value, annotation, original_node))
+            self._statement(
+                original_node, code.Assign((target,), value, annotation, self._at(original_node))
+            )
 
     def leave_AugAssign(self, original_node: cst.AugAssign) -> None:
         target, value = self._of(original_node.target), self._of(original_node.value)
-        self._statement(original_node, code.Augment(target, value, original_node))
+        self._statement(original_node, code.Augment(target, value, self._at(original_node)))
 
     def leave_Return(self, original_node: cst.Return) -> None:
         self._leave(original_node, "return", original_node.value)
@@ -298,12 +312,12 @@ class Lowering(cst.CSTVisitor):
         self._leave(original_node, "continue")
 
     def _leave(self, node: cst.CSTNode, kind: str, *values: cst.CSTNode | None) -> None:
-        self._statement(node, code.Leave(kind, self._all(values), node))
+        self._statement(node, code.Leave(kind, self._all(values), self._at(node)))
 
     def leave_Del(self, original_node: cst.Del) -> None:
         target = self._of(original_node.target)
         targets = target.elements if isinstance(target, code.Display) else (target,)
-        self._statement(original_node, code.Delete(targets, original_node))
+        self._statement(original_node, code.Delete(targets, self._at(original_node)))
 
     def leave_Import(self, original_node: cst.Import) -> None:
         imports = []
@@ -355,7 +369,7 @@ class Lowering(cst.CSTVisitor):
                 self._of(original_node.test),
                 self._block(original_node.body),
                 orelse,
-                original_node,
+                self._at(original_node),
             ),
         )
 
@@ -367,7 +381,7 @@ class Lowering(cst.CSTVisitor):
                 self._of(original_node.iter),
                 self._block(original_node.body),
                 self._orelse(original_node.orelse),
-                original_node,
+                self._at(original_node),
             ),
         )
 
@@ -378,7 +392,7 @@ class Lowering(cst.CSTVisitor):
                 self._of(original_node.test),
                 self._block(original_node.body),
                 self._orelse(original_node.orelse),
-                original_node,
+                self._at(original_node),
             ),
         )
 
@@ -398,7 +412,9 @@ class Lowering(cst.CSTVisitor):
             for handler in node.handlers
         )
         orelse, final = self._orelse(node.orelse), self._orelse(node.finalbody)
-        self._statement(node, code.Try(self._block(node.body), handlers, orelse, final, node))
+        self._statement(
+            node, code.Try(self._block(node.body), handlers, orelse, final, self._at(node))
+        )
 
     def leave_With(self, original_node: cst.With) -> None:
         items = tuple(
@@ -406,7 +422,7 @@ class Lowering(cst.CSTVisitor):
             for item in original_node.items
         )
         body = self._block(original_node.body)
-        self._statement(original_node, code.With(items, body, original_node))
+        self._statement(original_node, code.With(items, body, self._at(original_node)))
 
     def leave_MatchCase(self, original_node: cst.MatchCase) -> None:
         self._cases[id(original_node)] = code.Case(
@@ -418,7 +434,7 @@ class Lowering(cst.CSTVisitor):
     def leave_Match(self, original_node: cst.Match) -> None:
         cases = tuple(self._cases[id(case)] for case in original_node.cases)
         subject = self._of(original_node.subject)
-        self._statement(original_node, code.Match(subject, cases, original_node))
+        self._statement(original_node, code.Match(subject, cases, self._at(original_node)))
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
         names, defaults = self._parameters(original_node.params)
@@ -430,7 +446,7 @@ class Lowering(cst.CSTVisitor):
                 names,
                 defaults,
                 self._block(original_node.body),
-                original_node,
+                self._at(original_node),
             ),
         )
 
@@ -438,7 +454,9 @@ class Lowering(cst.CSTVisitor):
         return False  # its methods are chapters of their own
 
     def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
-        self._statement(original_node, code.DefineClass(original_node.name.value, original_node))
+        self._statement(
+            original_node, code.DefineClass(original_node.name.value, self._at(original_node))
+        )
 
     def _parameters(
         self, node: cst.Parameters
