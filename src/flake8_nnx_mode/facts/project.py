@@ -111,6 +111,28 @@ class Project:
             and self.names.lookup(self.book, scope, name) == value
         )
 
+    @cached_property
+    def _names_of_random(self) -> tuple[str, ...]:
+        """Names in the file at hand for ``jax.random`` and what is in it."""
+        scope = self.book.outline.module
+        plain = (Imported, Assigned)
+        return tuple(
+            name
+            for name, bindings in scope.bindings.items()
+            if isinstance(bindings[0], plain)
+            and isinstance(value := self.names.lookup(self.book, scope, name), Symbol)
+            and value.name.startswith("jax.random")
+        )
+
+    def may_consume_keys(self, function: Function, owner: ClassFacts) -> bool:
+        """Whether the text of a method of the file at hand gives a reason to look for samplers."""
+        scope = self.book.outline.module
+        if owner.outline.outer is not scope or scope.star_imports:
+            return True  # names may come from elsewhere
+        if self.book.mentions(function, "random", *self._names_of_random):
+            return True
+        return _TAKES_KEY.search(self.book.text_of(function)) is not None
+
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
         """What a function of the file at hand does."""
         return self.run(self.book, function, None, 0) if owner is None else owner.facts(function)
@@ -247,6 +269,7 @@ class Project:
         return frozenset()
 
 
+_TAKES_KEY = re.compile(rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack

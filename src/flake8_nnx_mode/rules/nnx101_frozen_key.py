@@ -66,6 +66,8 @@ def check(project: Project) -> Iterator[Report]:
         if module.is_template:
             continue
         for function in module.forward_methods():
+            if not project.may_consume_keys(function, module):
+                continue
             for use in module.facts(function).consumptions:
                 kept = [key for key in use.keys if key.attribute or key.origin == "raw"]
                 frozen = kept and not any(key.varies for key in use.keys)

@@ -20,8 +20,10 @@ makes the `nnx.Rngs` itself, also as a fallback; under a test for the stream's p
 `hasattr(rngs, "params")`.
 """
 
+import re
 from collections.abc import Iterator
 
+from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Draw, Guards, each_guard
 from flake8_nnx_mode.rules import Report, Rule
@@ -64,7 +66,12 @@ MESSAGE = (
 
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
+        if not _draws_params(module):
+            continue
         for function in module.forward_methods():
+            mentioned = module.book.mentions(function, "params")
+            if not (mentioned or project.may_consume_keys(function, module)):
+                continue
             facts = module.facts(function)
             initialised = facts.initialised.union(
                 *(
@@ -91,6 +98,16 @@ def check(project: Project) -> Iterator[Report]:
                     ):
                         reported.add(draw)
                         yield Report(draw.anchor, MESSAGE)
+
+
+def _draws_params(module: ClassFacts) -> bool:
+    """Whether its text gives a reason to look: a draw in a forward method, or a stream kept."""
+    if any(module.book.mentions(function, "params") for function in module.forward_methods()):
+        return True
+    constructors = [function for function in module.own_methods() if module.is_init_like(function)]
+    texts = map(module.book.text_of, constructors)
+    inherits = len(module.ancestry.classes) > 1
+    return inherits or any(re.search(r"\bparams\b(?!\s*\()", text) for text in texts)
 
 
 def _stream_is_tested(guards: Guards | None) -> bool:

@@ -68,12 +68,28 @@ def check(project: Project) -> Iterator[Report]:
     outside = project.module_level(NNX_RNGS)
     for module in project.modules:
         names = _names_of_rngs(module)
+        unsaved = tuple(name for name in names if _is_unsaved(module, name))
         for function in module.forward_methods():
-            if not module.book.mentions(function, *names, *outside):
-                continue
-            facts = module.facts(function)
-            yield from _unsaved_attributes(module, function, facts, names)
-            yield from _free_names(facts, names)
+            if module.book.mentions(function, *unsaved):
+                facts = module.facts(function)
+                yield from _unsaved_attributes(module, function, facts, unsaved)
+            if module.book.mentions(function, *outside) or _has_bare_name(module, function, names):
+                yield from _free_names(module.facts(function), names)
+
+
+def _is_unsaved(module: ClassFacts, name: str) -> bool:
+    if not module.ancestry.resolved or module.is_template:
+        return False
+    return not (module.assigns(name) or module.is_assigned_from_outside(name))
+
+
+def _has_bare_name(module: ClassFacts, function: Function, names: tuple[str, ...]) -> bool:
+    """Whether the text has one of ``names``, neither as an attribute nor as a keyword."""
+    text = module.book.text_of(function)
+    return any(
+        function.parameter(name) is None and re.search(rf"(?<![\w.]){name}\b(?!\s*=[^=])", text)
+        for name in names
+    )
 
 
 def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
@@ -93,8 +109,6 @@ def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
 def _unsaved_attributes(
     module: ClassFacts, function: Function, facts: FunctionFacts, names: tuple[str, ...]
 ) -> Iterator[Report]:
-    if not module.ancestry.resolved or module.is_template:
-        return
     text = module.book.text_of(function)
     reported = set()
     for read in facts.reads:
@@ -103,7 +117,7 @@ def _unsaved_attributes(
             continue
         tested = re.search(rf"\bhasattr\(\s*self\s*,\s*['\"]{name}['\"]", text) is not None
         caught = any(guard.excused for guard in each_guard(read.guards))
-        if tested or caught or module.assigns(name) or module.is_assigned_from_outside(name):
+        if tested or caught:
             continue
         reported.add(name)
         yield Report(
