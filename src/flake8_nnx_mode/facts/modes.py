@@ -61,18 +61,23 @@ def untold_calls(
 
 def _may_call_modes(project: Project, function: Function, owner: ClassFacts | None) -> bool:
     """Whether the text of the function, or of its class, gives a reason to read the body."""
-    book, names = project.book, project.mode_taking_names
+    book = project.book
+    names = project.mode_taking_names(book)
     if owner is None:
-        return names is None or (bool(names) and book.mentions(function, *names))
+        return names is None or book.mentions(function, *names)
     if owner.is_module and owner.is_init_like(function):
         return False
-    takes_mode = any(project.is_mode_flag(p) for p in function.parameters)
-    inherits = any(definition.book is not book for definition in owner.ancestry.classes)
-    if names is None or inherits or (owner.is_module and takes_mode):
+    if owner.is_module and any(project.is_mode_flag(p) for p in function.parameters):
         return True
-    if not names:
-        return False
-    return bool(owner.outline.fields) or any(book.mentions(m, *names) for m in owner.own_methods())
+    return any(_names_a_mode_taker(project, definition) for definition in owner.ancestry.classes)
+
+
+def _names_a_mode_taker(project: Project, definition: ClassDefinition) -> bool:
+    """Whether a class's text has a name for something that takes a mode."""
+    names = project.mode_taking_names(definition.book)
+    if names is None or (names and definition.outline.fields):
+        return True
+    return any(definition.book.mentions(m, *names) for m in definition.outline.methods.values())
 
 
 def _untold(

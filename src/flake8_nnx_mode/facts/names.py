@@ -124,6 +124,16 @@ class Names:
             return module
         return self.member(module, binding.name) or UNKNOWN
 
+    def is_module(self, book: Book, binding: Imported) -> bool:
+        """Whether an import binds a module of the project; no file is read to know that."""
+        if binding.level:
+            module = self.library.relative(binding.level, binding.module, book.path)
+        else:
+            module = self.library.absolute(binding.module, book.path)
+        if module is None or binding.name is None:
+            return module is not None
+        return self.library.submodule(module, binding.name) is not None
+
     def member(self, value: Value, name: str, *, private_too: bool = True) -> Value | None:
         """``value.name`` for what names can stand for; None if there is no such thing."""
         match value:

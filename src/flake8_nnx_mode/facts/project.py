@@ -22,7 +22,6 @@ from flake8_nnx_mode.facts.values import (
     Given,
     Instance,
     Items,
-    ModuleFile,
     Rngs,
     SelfObject,
     Stream,
@@ -49,6 +48,7 @@ class Project:
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
         self._functions: dict[Function, FunctionFacts] = {}
+        self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
         self._assigned: dict[Book, frozenset[str]] = {}
         self._nested = 0
 
@@ -79,22 +79,31 @@ class Project:
             if function not in methods and function.outer.kind != "class":
                 yield function, None
 
-    @cached_property
-    def mode_taking_names(self) -> tuple[str, ...] | None:
-        """Names in the file at hand for nnx modules whose ``__call__`` takes a mode flag.
+    def mode_taking_names(self, book: Book) -> tuple[str, ...] | None:
+        """Names in a file for nnx modules whose ``__call__`` takes a mode flag.
 
         None where a star import may bring in others.
         """
-        if self.book.outline.module.star_imports:
+        if book not in self._mode_takers:
+            self._mode_takers[book] = self._find_mode_takers(book)
+        return self._mode_takers[book]
+
+    def _find_mode_takers(self, book: Book) -> tuple[str, ...] | None:
+        scope = book.outline.module
+        if scope.star_imports:
             return None
-        found = [c.outline.name for c in self.modules if c.mode_parameters() != ()]
-        for name, bindings in self.book.outline.module.bindings.items():
-            if isinstance(bindings[0], Imported):
-                value = self.names.lookup(self.book, self.book.outline.module, name)
+        found = [c.outline.name for c in self.classes(book) if self._takes_mode(c.definition)]
+        for name, bindings in scope.bindings.items():
+            if not isinstance(bindings[0], Imported):
+                continue
+            if not name.lstrip("_")[:1].isupper():
+                # No class by its name: a module, in which classes may be, or of no interest.
+                if self.names.is_module(book, bindings[0]):
+                    found.append(name)
+            else:
+                value = self.names.lookup(book, scope, name)
                 if isinstance(value, ClassDefinition) and self._takes_mode(value):
                     found.append(name)
-                elif isinstance(value, ModuleFile):
-                    found.append(name)  # `blocks.Block(...)`
         return tuple(dict.fromkeys(found))
 
     def _takes_mode(self, definition: ClassDefinition) -> bool:
