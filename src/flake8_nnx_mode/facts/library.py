@@ -1,5 +1,6 @@
 """Finds the files that imports name, and keeps the books that were read."""
 
+import os
 import tokenize
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Library:
         self.installed = installed
         self._root = root
         self._found: dict[tuple[str, Path], ModuleFile | None] = {}
+        self._listed: dict[Path, frozenset[str]] = {}
         self._opened: dict[Path, Book | None] = {current.path: current}
 
     def open(self, path: Path) -> Book | None:
@@ -55,7 +57,7 @@ class Library:
             parts = name.split(".")
             places = (self._below(f, parts, name) for f in self._search_path(top, importer))
             found = next((place for place in places if place is not None), None)
-            if found is not None and not (importer.parent / "__init__.py").exists():
+            if found is not None and not self._exists(importer.parent / "__init__.py"):
                 # A script sees its neighbours first; which of two is meant depends on who runs it.
                 neighbour = self._below(importer.parent, parts, name)
                 found = found if neighbour in (None, found) else None
@@ -77,18 +79,30 @@ class Library:
 
     def _below(self, folder: Path, parts: list[str], name: str) -> ModuleFile | None:
         *packages, last = parts or [""]
+        if packages and not self._exists(folder / packages[0]):
+            return None
         folder = folder.joinpath(*packages)
         package = folder / last if last else folder
         init = package / "__init__.py"
-        if init in self._opened or init.is_file():
+        if self._exists(init):
             return ModuleFile(name, init, package)
-        if last:
-            file = folder / f"{last}.py"
-            if file in self._opened or file.is_file():
-                return ModuleFile(name, file, None)
-        if package.is_dir():
+        if last and self._exists(file := folder / f"{last}.py"):
+            return ModuleFile(name, file, None)
+        if not last or (self._exists(package) and package.is_dir()):
             return ModuleFile(name, None, package)
         return None
+
+    def _exists(self, path: Path) -> bool:
+        """Whether there is such a file, here or in the editor; each folder is listed once."""
+        if path in self._opened:
+            return True
+        folder = path.parent
+        if folder not in self._listed:
+            try:
+                self._listed[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._listed[folder] = frozenset()
+        return path.name in self._listed[folder]
 
     def _search_path(self, top: str, importer: Path) -> Iterator[Path]:
         """From the project's root down to the importer: its packages are found from above."""
@@ -109,7 +123,7 @@ class Library:
         if importer.is_relative_to(root):
             inner = [p for p in importer.parents if p != root and p.is_relative_to(root)]
             for folder in reversed(inner):
-                if not (folder / "__init__.py").exists():  # no import starts inside a package
+                if not self._exists(folder / "__init__.py"):  # no import starts inside a package
                     yield folder
 
 

@@ -47,7 +47,8 @@ _HARMLESS_DECORATORS = frozenset(
     " builtins".split()
 )
 _ALTERS = re.compile(r"__(?:call|init|new|\w*attr\w*)__|setattr|rngs|^\s*class\s|\bwraps\(", re.M)
-_DYNAMIC = re.compile(r"setattr|__dict__|__getattr\w*__|\bvars\s*\(")
+_DYNAMIC = "setattr __setattr__ __dict__ __getattr__ __getattribute__ vars".split()
+"""Words in a method that may define or change any attribute."""
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
 )
@@ -315,11 +316,13 @@ class ClassFacts:
                 if self.is_init_like(function) and definition.book.mentions(function, name):
                     written = self.facts(function, definition, level).writes
                     values += (w.value for w in written if w.name == name and w.whole)
-        fixed = not self.is_reassigned(name)
+        writers = list(self._writers(name))
+        outside = self.is_assigned_from_outside(name)
+        fixed = not (writers or outside)
         if not values:
             declared = self._declared(name)
             return None if declared is None else _kept(name, declared, fixed=fixed)
-        if any(self._writes_whole(name)) or self.is_assigned_from_outside(name):
+        if outside or any(whole and not self.is_init_like(f) for f, whole in writers):
             values.append(UNKNOWN)
         return _kept(name, choose(*values), fixed=fixed)
 
@@ -337,27 +340,17 @@ class ClassFacts:
                 return names.expression(definition.book, outline.scope, bindings[0].value)
         return None
 
-    def is_reassigned(self, name: str) -> bool:
-        """Whether ``self.name`` is written after construction, as far as can be seen."""
-        return self.is_assigned_from_outside(name) or any(True for _ in self._writers(name))
-
     def is_assigned_from_outside(self, name: str) -> bool:
         """Whether the file says ``model.name = ...`` anywhere."""
         return name in self.project.assigned_from_outside(self.book)
 
-    def _writes_whole(self, name: str) -> Iterator[bool]:
-        yield from (
-            whole
-            for function, whole in self._writers(name)
-            if whole and not self.is_init_like(function)
-        )
-
     def _writers(self, name: str) -> Iterator[tuple[Function, bool]]:
+        """The methods, here or in a relative, that write ``self.name`` later; whether wholly."""
         for definition in self.family:
             for function in definition.outline.methods.values():
                 if self._constructs(function):
                     continue
-                if _DYNAMIC.search(definition.book.text_of(function)):
+                if definition.book.mentions(function, *_DYNAMIC):
                     yield function, True
                 elif definition.book.mentions(function, name) and may_write(
                     definition.book.text_of(function), name
@@ -402,7 +395,7 @@ class ClassFacts:
                 return True
             for function in outline.methods.values():
                 text = definition.book.text_of(function)
-                if _DYNAMIC.search(text):
+                if definition.book.mentions(function, *_DYNAMIC):
                     return True
                 body = _SIGNATURE.sub("", text)
                 if self.is_init_like(function) and _SELF_AS_ARGUMENT.search(body):
