@@ -28,6 +28,7 @@ class Library:
         self.installed = installed
         self._root = root
         self._found: dict[tuple[str, Path], ModuleFile | None] = {}
+        self._roots: dict[Path, Path | None] = {}
         self._listed: dict[Path, frozenset[str]] = {}
         self._opened: dict[Path, Book | None] = {current.path: current}
 
@@ -92,6 +93,16 @@ class Library:
             return ModuleFile(name, None, package)
         return None
 
+    def _marked_root(self, folder: Path) -> Path | None:
+        """The nearest folder, from ``folder`` up, that says it is a project."""
+        if folder not in self._roots:
+            if any((folder / marker).exists() for marker in _ROOT_MARKERS):
+                self._roots[folder] = folder
+            else:
+                top = folder.parent == folder
+                self._roots[folder] = None if top else self._marked_root(folder.parent)
+        return self._roots[folder]
+
     def _exists(self, path: Path) -> bool:
         """Whether there is such a file, here or in the editor; each folder is listed once."""
         if path in self._opened:
@@ -111,7 +122,7 @@ class Library:
             if spec is not None and spec.origin is not None:
                 origin = Path(spec.origin)
                 yield origin.parent.parent if origin.name == "__init__.py" else origin.parent
-        root = self._root or _marked_root(importer)
+        root = self._root or self._marked_root(importer.parent)
         # The importer stands inside the package it names: that settles it, marked root or not.
         for folder in importer.parents:
             if folder.name == top and (root is None or folder.is_relative_to(root)):
@@ -125,14 +136,6 @@ class Library:
             for folder in reversed(inner):
                 if not self._exists(folder / "__init__.py"):  # no import starts inside a package
                     yield folder
-
-
-def _marked_root(file: Path) -> Path | None:
-    """The nearest folder above that says it is a project."""
-    for folder in file.parents:
-        if any((folder / marker).exists() for marker in _ROOT_MARKERS):
-            return folder
-    return None
 
 
 def _top_package(file: Path) -> Path:
