@@ -52,8 +52,12 @@ _DYNAMIC = "setattr __setattr__ __dict__ __getattr__ __getattribute__ vars".spli
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
 )
+# An assignment statement with the attribute among its targets, or one of the other ways to write.
 _WRITES = (
-    r"\.NAME\b(?:[^\n=]*=(?!=)|(?:\.\w+)*\.(?:" + "|".join(_CHANGING_METHODS) + r")\b|\s*,?\s*\n)"
+    r"^[ \t]*[(\[]?[\w.,\[\]*\"' \t]*\.NAME\b[^\n=;]*=(?!=)"
+    r"|[;:][ \t]*\w+\.NAME\b[^\n=;]*=(?!=)"
+    r"|\.NAME\b(?:\.\w+)*\.(?:" + "|".join(_CHANGING_METHODS) + r")\b"
+    r"|^[ \t]*\w+\.NAME,?[ \t]*$"
     r"|\b(?:for|as|del)\b[^\n]*\.NAME\b"
 )
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
@@ -517,7 +521,7 @@ def _constant(parameter: Parameter) -> object:
 
 def may_write(text: str, name: str) -> bool:
     """Whether the text of a method gives a reason to look for writes of ``self.name`` in it."""
-    return re.search(_WRITES.replace("NAME", re.escape(name)), text) is not None
+    return re.search(_WRITES.replace("NAME", re.escape(name)), text, re.M) is not None
 
 
 def written_attributes(function: code.DefineFunction, owner: str) -> dict[str, bool]:

@@ -222,17 +222,23 @@ class Project:
                 return None if held is None else Items((held,))
         return None
 
-    def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
-        """What a function of the project returns, as its caller sees it."""
+    def returned(
+        self, function: FunctionDefinition, args: Arguments, *, forward: bool
+    ) -> Value | None:
+        """What a function of the project returns, as its caller sees it.
+
+        It is run only if the caller could use the result: a key, or in construction a module.
+        """
         book, outline = function.book, function.outline
         annotation = self.names.annotation(book, outline.outer, outline.node.returns)
         annotated = self.instance_of(annotation)
-        if not hands_out_something(book.text_of(outline)):
+        wanted = _HANDS_OUT_KEYS if forward else _BUILDS
+        if annotated is not None or wanted.search(book.text_of(outline)) is None:
             return annotated
         if outline not in self._functions:
             self._functions[outline] = FunctionFacts(known=False)  # for those it calls
             self._functions[outline] = self.run(book, outline, None, 0)
-        return seen_by_caller(self._functions[outline], outline.parameters, args) or annotated
+        return seen_by_caller(self._functions[outline], outline.parameters, args)
 
     def assigned_from_outside(self, book: Book) -> frozenset[str]:
         """The attributes that a file assigns on anything but ``self``: ``model.key = ...``."""
@@ -283,6 +289,7 @@ _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
 _MOST_RETURNS = 8
+_HANDS_OUT_KEYS = re.compile(r"key|rng")
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
 
 
@@ -309,11 +316,6 @@ def _rate(name: str, made_with: Arguments | None) -> Value | None:
 
 def _given_name(value: Value | None) -> str | None:
     return value.name if isinstance(value, Given) else None
-
-
-def hands_out_something(text: str) -> bool:
-    """Whether a function's result is worth running it for: it may be a module or a key."""
-    return "return" in text and _BUILDS.search(text) is not None
 
 
 def seen_by_caller(
@@ -356,13 +358,14 @@ class _World:
         return self._project.instance_of(annotation)
 
     def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
-        return self._project.returned(function, args)
+        return self._project.returned(function, args, forward=self._level == 2)
 
     def returned_by_method(self, name: str, args: Arguments) -> Value | None:
         if self._owner is None or (found := self._owner.find_method(name)) is None:
             return None
         definition, function = found
-        if not hands_out_something(definition.book.text_of(function)):
+        wanted = _HANDS_OUT_KEYS if self._level == 2 else _BUILDS
+        if wanted.search(definition.book.text_of(function)) is None:
             return None
         facts = self._owner.facts(function, definition, self._level)
         return seen_by_caller(facts, function.parameters[1:], args)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flake8_nnx_mode.model import Span
 from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, read_outline
-from flake8_nnx_mode.syntax.text import LineTable
+from flake8_nnx_mode.syntax.text import LineTable, no_collection
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
@@ -45,7 +45,10 @@ class Book:
         """
         self.path = path
         self.text = text
-        self.tree = ast.parse(text) if tree is None else tree
+        if tree is None:
+            with no_collection():
+                tree = ast.parse(text)
+        self.tree = tree
         self.lines = LineTable(text)
         self.refusals: list[Refusal] = []
         self._chapters: dict[int, Chapter | None] = {}
