@@ -333,6 +333,15 @@ def test_a_sibling_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     assert found(tmp_path / "pkg" / "net.py") == []
 
 
+def test_warnings_about_a_sibling_are_not_ours(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    project(tmp_path, pkg__="", pkg__blocks=BLOCK + "x = '\\d'\n")
+    project(tmp_path, pkg__net=net("from .blocks import Block"))
+    assert found(tmp_path / "pkg" / "net.py") == ["NNX201"]
+    assert not recwarn.list
+
+
 def test_the_buffer_shadows_the_file_also_for_those_that_import_it_back(tmp_path: Path) -> None:
     """Net's base is in base.py, whose own base is in the file being edited."""
     project(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,8 +47,8 @@ class Book:
         self.path = path
         self.text = text
         if tree is None:
-            with no_collection():
-                tree = ast.parse(text)
+            with no_collection(), warnings.catch_warnings(action="ignore"):
+                tree = ast.parse(text)  # its warnings are for who lints that file
         self.tree = tree
         self.lines = LineTable(text)
         self.refusals: list[Refusal] = []
