@@ -22,6 +22,7 @@ from flake8_nnx_mode.facts.values import (
     Given,
     Instance,
     Items,
+    Opaque,
     Rngs,
     SelfObject,
     Stream,
@@ -233,12 +234,13 @@ class Project:
         annotation = self.names.annotation(book, outline.outer, outline.node.returns)
         annotated = self.instance_of(annotation)
         wanted = _HANDS_OUT_KEYS if forward else _BUILDS
-        if annotated is not None or wanted.search(book.text_of(outline)) is None:
+        if wanted.search(book.text_of(outline)) is None:
             return annotated
         if outline not in self._functions:
             self._functions[outline] = FunctionFacts(known=False)  # for those it calls
             self._functions[outline] = self.run(book, outline, None, 0)
-        return seen_by_caller(self._functions[outline], outline.parameters, args)
+        made = seen_by_caller(self._functions[outline], outline.parameters, args)
+        return annotated if made is None or isinstance(made, Opaque) else made
 
     def assigned_from_outside(self, book: Book) -> frozenset[str]:
         """The attributes that a file assigns on anything but ``self``: ``model.key = ...``."""
