@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flake8_nnx_mode.model import Span
 from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, read_outline
-from flake8_nnx_mode.syntax.text import LineTable, no_collection
+from flake8_nnx_mode.syntax.text import LineTable
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
@@ -47,7 +47,7 @@ class Book:
         self.path = path
         self.text = text
         if tree is None:
-            with no_collection(), warnings.catch_warnings(action="ignore"):
+            with warnings.catch_warnings(action="ignore"):
                 tree = ast.parse(text)  # its warnings are for who lints that file
         self.tree = tree
         self.lines = LineTable(text)

@@ -8,7 +8,7 @@ from flake8_nnx_mode.model import Span
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.lower import Lowering
 from flake8_nnx_mode.syntax.positions import offsets
-from flake8_nnx_mode.syntax.text import LineTable, no_collection
+from flake8_nnx_mode.syntax.text import LineTable
 from flake8_nnx_mode.syntax.walker import walk
 
 # An indented method parses as it stands behind this line: columns stay those of the file.
@@ -49,10 +49,6 @@ class Chapter:
         The tree is not kept: of the many that are read, few are asked for a place, and a process
         full of trees is slowed down by its garbage collector. Reading again gives the same nodes.
         """
-        with no_collection():
-            return self._read_tree()
-
-    def _read_tree(self) -> tuple[cst.Module, cst.FunctionDef, Lowering]:
         try:
             module = cst.parse_module(self._text)
         except Exception as error:  # ParserSyntaxError, and what its own bugs raise

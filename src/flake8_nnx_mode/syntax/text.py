@@ -1,10 +1,7 @@
-"""The text of a file, where things are in it, and how it is parsed."""
+"""The text of a file and where things are in it."""
 
-import gc
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from flake8_nnx_mode.model import Position
 
@@ -39,15 +36,3 @@ class LineTable:
             return Position(line, utf8_column)
         head = text.encode("utf-8", "surrogatepass")[:utf8_column]
         return Position(line, len(head.decode("utf-8", "surrogatepass")))
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Parse without garbage collection: a tree is many objects at once, and no cycles to find."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
