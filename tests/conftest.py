@@ -11,7 +11,6 @@ from flake8_nnx_mode.settings import Settings
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 EXAMPLES = ROOT / "examples"
-EVERYTHING = engine.Selection(extend_select=("NNX1", "NNX2", "NNX3", "NNX4"))
 
 
 def lint(
@@ -19,7 +18,7 @@ def lint(
     path: Path = Path("/nowhere/code.py"),
     *,
     settings: Settings | None = None,
-    selection: engine.Selection = EVERYTHING,
+    selection: engine.Selection = engine.EVERYTHING,
 ) -> list[Finding]:
     """Findings of all rules, those that are off by default too."""
     return engine.check(path, text, settings or Settings(), selection)

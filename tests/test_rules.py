@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import EVERYTHING, FIXTURES, ROOT, codes, lint
+from conftest import FIXTURES, ROOT, codes, lint
 from flake8_nnx_mode import engine, rules
 from flake8_nnx_mode.settings import Settings
 
@@ -75,7 +75,7 @@ def test_fixture(code: str) -> None:
     opted_in = ENTRIES[code].rule.on is False
     found = [
         (f.span.start.line, f.span.start.column, f.code)
-        for f in lint(text, file, selection=EVERYTHING if opted_in else engine.Selection())
+        for f in lint(text, file, selection=engine.EVERYTHING if opted_in else engine.Selection())
     ]
     assert found == wanted
     assert {c for _, _, c in wanted} == {code}, "a fixture is about one rule"

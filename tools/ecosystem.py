@@ -29,7 +29,6 @@ LIST = ROOT / "tools" / "ecosystem.txt"
 RECORD = ROOT / "tools" / "ecosystem_record.tsv"
 STORE = ROOT / ".ecosystem"
 VERDICTS = ("true", "false", "harmless")
-EVERYTHING = engine.Selection(extend_select=("NNX1", "NNX2", "NNX3", "NNX4"))
 
 
 class Found(NamedTuple):
@@ -83,7 +82,7 @@ def lint(file: Path) -> list[tuple[int, str]]:
         compile(text, str(file), "exec", dont_inherit=True, flags=0x400)
     except (SyntaxError, ValueError):
         return []
-    found = engine.check(file, text, Settings(), EVERYTHING)
+    found = engine.check(file, text, Settings(), engine.EVERYTHING)
     return [(finding.span.start.line, finding.code) for finding in found]
 
 

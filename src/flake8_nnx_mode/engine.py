@@ -44,6 +44,10 @@ class Selection:
         return code.startswith(chosen) or not (self.select or code.startswith(self.ignore))
 
 
+EVERYTHING = Selection(extend_select=("NNX1", "NNX2", "NNX3", "NNX4"))
+"""All rules, those that are off by default too."""
+
+
 def concerns(text: str, settings: Settings) -> bool:
     """Whether the file can hold anything for us; everything dear comes after this."""
     return any(marker in text for marker in settings.markers)

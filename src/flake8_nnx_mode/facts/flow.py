@@ -31,6 +31,7 @@ from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
     NO_NAMES,
     NONE,
+    RNGS_AT_MODULE_LEVEL,
     UNKNOWN,
     Arguments,
     Boxed,
@@ -49,7 +50,6 @@ from flake8_nnx_mode.facts.values import (
     LocalFunction,
     Method,
     ModuleFile,
-    ModuleLevelCall,
     Opaque,
     Partial,
     Rngs,
@@ -210,7 +210,7 @@ class Flow:
     def _assign(self, statement: code.Assign) -> Step:
         value = _value((yield statement.value))
         if statement.annotation is not None and isinstance(value, Opaque | Given):
-            value = self._annotated(_value((yield statement.annotation))) or value
+            value = self._world.instance(_value((yield statement.annotation))) or value
         for target in statement.targets:
             yield from self._store(target, value)
         return False
@@ -390,12 +390,11 @@ class Flow:
 
     def _define_class(self, statement: code.DefineClass) -> Step:
         bindings = self._function.scope.bindings.get(statement.name, [])
-        known = len(bindings) == 1 and isinstance(bindings[0], Class)
-        self._variables[statement.name] = (
-            ClassDefinition(self._book, bindings[0])
-            if known and isinstance(bindings[0], Class)
-            else UNKNOWN
-        )
+        match bindings:
+            case [Class() as only]:
+                self._variables[statement.name] = ClassDefinition(self._book, only)
+            case _:
+                self._variables[statement.name] = UNKNOWN
         return False
         yield
 
@@ -410,7 +409,7 @@ class Flow:
         values: dict[str, Value] = {name: Flag(name) for name in own}
         for name, annotation in parameters:
             if annotation is not None and name not in own:
-                known = self._annotated(_value((yield annotation)))
+                known = self._world.instance(_value((yield annotation)))
                 if known is not None:
                     values[name] = known
         own_names = (*names, *code.bound_names(body))
@@ -421,9 +420,6 @@ class Flow:
         self._restore(before)
         self._flags, self._guards, self._mode_set = flags, outer, mode_set
         return result
-
-    def _annotated(self, annotation: Value) -> Value | None:
-        return self._world.instance(annotation)
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -550,7 +546,7 @@ class Flow:
             return UNKNOWN  # a local that nothing has bound yet on this path
         value = self._names.lookup(self._book, self._function.closure, node.id)
         self.facts.free_names.append(FreeName(node.id, value, self._anchor(node.at)))
-        if value == ModuleLevelCall(Symbol("flax.nnx.Rngs")):
+        if value == RNGS_AT_MODULE_LEVEL:
             return Rngs()
         return UNKNOWN if value is None else value
 
@@ -781,7 +777,7 @@ class Flow:
             derived = choose(*(self._derive(option, args) for option in options(first)))
             return Items((derived,)) if short == "split" else derived
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
-            return self._annotated(args.positional[0]) or args.positional[1]
+            return self._world.instance(args.positional[0]) or args.positional[1]
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
             return first
         match short if name.startswith(("builtins.", "functools.")) else "":
@@ -837,8 +833,6 @@ class Flow:
         self._guards = outer
         if node.operator == "or" and not isinstance(left, Opaque | Flag | Constant):
             return choose(*present(left), right)
-        if isinstance(right, Opaque | Flag | Constant):
-            return mixed(left, right)
         if isinstance(right, Key):
             return choose(right, UNKNOWN if isinstance(left, Opaque) else NONE)
         return mixed(left, right)

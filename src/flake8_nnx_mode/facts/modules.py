@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -132,8 +132,8 @@ class ClassFacts:
         self._finding_bases = True
         builtins: set[str] = set()
         lines: list[list[ClassDefinition]] = []
-        is_module, resolved = False, True
-        bases, resolved = self._bases(self.definition)
+        is_module = False
+        bases, resolved = self._bases
         direct = [base for base in bases if isinstance(base, ClassDefinition)]
         for base in bases:
             if isinstance(base, ClassDefinition):
@@ -156,13 +156,14 @@ class ClassFacts:
         order = (self.definition, *above)
         return Ancestry(order, frozenset(builtins), is_module, resolved)
 
-    def _bases(self, definition: ClassDefinition) -> tuple[list[ClassDefinition | str], bool]:
-        """The bases of one class, outside ones by name, and whether these are all."""
-        outline, names = definition.outline, self.project.names
+    @cached_property
+    def _bases(self) -> tuple[list[ClassDefinition | str], bool]:
+        """Its own bases, outside ones by name, and whether these are all."""
+        book, outline, names = self.book, self.outline, self.project.names
         bases: list[ClassDefinition | str] = []
         known = all(keyword.arg in ("metaclass", "pytree") for keyword in outline.node.keywords)
         for node in outline.node.bases:
-            value = names.base(definition.book, outline.outer, node)
+            value = names.base(book, outline.outer, node)
             if isinstance(value, ClassDefinition):
                 bases.append(value)
             elif isinstance(value, Symbol):
@@ -170,7 +171,7 @@ class ClassFacts:
             else:
                 known = False
         for decorator in outline.node.decorator_list:
-            known &= self._is_harmless(definition.book, outline.outer, decorator)
+            known &= self._is_harmless(book, outline.outer, decorator)
         return bases, known
 
     def _is_harmless(self, book: Book, scope: Scope, decorator: ast.expr) -> bool:
@@ -218,7 +219,7 @@ class ClassFacts:
             if name in definition.outline.scope.bindings:
                 found = _method(definition.outline, name)
                 return None if found is None else (definition, found)
-            bases, known = self._bases(definition)
+            bases, known = self.project.class_facts(definition)._bases
             if not known or any(isinstance(b, str) and b not in _PLAIN_BASES for b in bases):
                 return None
         return None
@@ -232,7 +233,7 @@ class ClassFacts:
         name = function.name
         if name in _INIT_METHODS or name.startswith(_INIT_PREFIXES):
             return True
-        if any(_simple_name(d) in ("classmethod", "staticmethod") for d in function.decorators):
+        if not decorator_names(function).isdisjoint({"classmethod", "staticmethod"}):
             return True
         if name.startswith("__"):
             return False
@@ -242,9 +243,9 @@ class ClassFacts:
     def _called_by_init_only(self) -> frozenset[str]:
         """Methods that only init-like ones call, directly or through each other."""
         texts: dict[str, str] = {}
-        for definition in self.family:
-            for name, function in definition.outline.methods.items():
-                texts[name] = texts.get(name, "") + definition.book.text_of(function)
+        for definition, function in _methods(self.family):
+            name = function.name
+            texts[name] = texts.get(name, "") + definition.book.text_of(function)
         calls = {
             name: {
                 other for other in re.findall(r"\.(\w+)", text) if other in texts and other != name
@@ -315,11 +316,10 @@ class ClassFacts:
         values: list[Value] = []
         if any(name in definition.outline.methods for definition in self.ancestry.classes):
             return None  # a property, perhaps with a setter
-        for definition in self.ancestry.classes:
-            for function in definition.outline.methods.values():
-                if self.is_init_like(function) and definition.book.mentions(function, name):
-                    written = self.facts(function, definition, level).writes
-                    values += (w.value for w in written if w.name == name and w.whole)
+        for definition, function in _methods(self.ancestry.classes):
+            if self.is_init_like(function) and definition.book.mentions(function, name):
+                written = self.facts(function, definition, level).writes
+                values += (w.value for w in written if w.name == name and w.whole)
         writers = list(self._writers(name))
         outside = self.is_assigned_from_outside(name)
         fixed = not (writers or outside)
@@ -350,27 +350,28 @@ class ClassFacts:
 
     def _writers(self, name: str) -> Iterator[tuple[Function, bool]]:
         """The methods, here or in a relative, that write ``self.name`` later; whether wholly."""
-        for definition in self.family:
-            for function in definition.outline.methods.values():
-                if self._constructs(function):
-                    continue
-                if definition.book.mentions(function, *_DYNAMIC):
-                    yield function, True
-                elif definition.book.mentions(function, name) and may_write(
-                    definition.book.text_of(function), name
-                ):
-                    written = self.project.written(definition.book, function)
-                    if written is None or name in written:
-                        yield function, written is None or written[name]
+        for definition, function in _methods(self.family):
+            if not self._constructs(function):
+                whole = self._writes(definition.book, function, name)
+                if whole is not None:
+                    yield function, whole
+
+    def _writes(self, book: Book, function: Function, name: str) -> bool | None:
+        """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
+        if book.mentions(function, *_DYNAMIC):
+            return True
+        if not (book.mentions(function, name) and _may_write(book.text_of(function), name)):
+            return None
+        written = self.project.written(book, function)
+        return True if written is None else written.get(name)
 
     @cached_property
     def modes_set(self) -> frozenset[str]:
         """Attributes whose mode construction sets in place; ``*`` for all of them."""
         found: set[str] = set()
-        for definition in self.ancestry.classes:
-            for function in definition.outline.methods.values():
-                if self.is_init_like(function):
-                    found |= self.facts(function, definition).modes_set
+        for definition, function in _methods(self.ancestry.classes):
+            if self.is_init_like(function):
+                found |= self.facts(function, definition).modes_set
         return frozenset(found)
 
     @cached_property
@@ -379,10 +380,9 @@ class ClassFacts:
         if self.find_method("__init__") is None and not self.outline.fields:
             return True
         return any(
-            _simple_name(decorator).startswith("abstract")
-            for definition in self.ancestry.classes
-            for function in definition.outline.methods.values()
-            for decorator in function.decorators
+            decorator.startswith("abstract")
+            for definition, function in _methods(self.ancestry.classes)
+            for decorator in decorator_names(function)
             if self.find_method(function.name) == (definition, function)  # nobody filled it in
         )
 
@@ -397,17 +397,12 @@ class ClassFacts:
             outline = definition.outline
             if name in outline.scope.bindings or name in outline.fields:
                 return True
-            for function in outline.methods.values():
-                text = definition.book.text_of(function)
-                if definition.book.mentions(function, *_DYNAMIC):
-                    return True
-                body = _SIGNATURE.sub("", text)
-                if self.is_init_like(function) and _SELF_AS_ARGUMENT.search(body):
-                    return True  # whoever is given self may assign anything
-                if definition.book.mentions(function, name) and may_write(text, name):
-                    written = self.project.written(definition.book, function)
-                    if written is None or name in written:
-                        return True
+        for definition, function in _methods(self.family):
+            if self._writes(definition.book, function, name) is not None:
+                return True
+            body = _SIGNATURE.sub("", definition.book.text_of(function))
+            if self.is_init_like(function) and _SELF_AS_ARGUMENT.search(body):
+                return True  # whoever is given self may assign anything
         return False
 
     # -- what it is as a child -------------------------------------------------------------
@@ -451,15 +446,14 @@ class ClassFacts:
     def kinds(self) -> frozenset[Kind]:
         """The kinds of layer that it is known to hold, or be, however deep."""
         kinds: set[Kind] = set()
-        for definition in self.ancestry.classes:
-            for function in definition.outline.methods.values():
-                if self.is_init_like(function):
-                    for write in self.facts(function, definition).writes:
-                        kinds |= self.project.kinds(write.value)
-                elif definition.book.mentions(function, *flax_api.DROPOUT_STREAMS):
-                    draws = self.facts(function, definition).draws
-                    if any(draw.stream in flax_api.DROPOUT_STREAMS for draw in draws):
-                        kinds.add(Kind("stochastic"))
+        for definition, function in _methods(self.ancestry.classes):
+            if self.is_init_like(function):
+                for write in self.facts(function, definition).writes:
+                    kinds |= self.project.kinds(write.value)
+            elif definition.book.mentions(function, *flax_api.DROPOUT_STREAMS):
+                draws = self.facts(function, definition).draws
+                if any(draw.stream in flax_api.DROPOUT_STREAMS for draw in draws):
+                    kinds.add(Kind("stochastic"))
         return frozenset(kinds)
 
     def kind_in(self, kind: Kind, made_with: Arguments | None) -> Iterator[Kind]:
@@ -505,21 +499,31 @@ def _method(outline: Class, name: str) -> Function | None:
         alias = str(getattr(first.value, "id", ""))
         return outline.methods.get(alias) if alias != name else None
     functions = [binding for binding in bindings if isinstance(binding, Function)]
-    overloads = [f for f in functions if any(_simple_name(d) == "overload" for d in f.decorators)]
+    overloads = [f for f in functions if "overload" in decorator_names(f)]
     if len(functions) < len(bindings) or len(functions) - len(overloads) != 1:
         return None
     return functions[-1]
 
 
-def _simple_name(node: object) -> str:
-    return str(getattr(node, "id", None) or getattr(node, "attr", ""))
+def _methods(
+    classes: Iterable[ClassDefinition],
+) -> Iterator[tuple[ClassDefinition, Function]]:
+    """All methods of all of ``classes``, each with the class that has it."""
+    for definition in classes:
+        for function in definition.outline.methods.values():
+            yield definition, function
+
+
+def decorator_names(function: Function) -> set[str]:
+    """The last names of its decorators: ``property``, whether or not it is ``abc.property``."""
+    return {str(getattr(d, "id", getattr(d, "attr", ""))) for d in function.decorators}
 
 
 def _constant(parameter: Parameter) -> object:
     return getattr(parameter.default, "value", None)
 
 
-def may_write(text: str, name: str) -> bool:
+def _may_write(text: str, name: str) -> bool:
     """Whether the text of a method gives a reason to look for writes of ``self.name`` in it."""
     return re.search(_WRITES.replace("NAME", re.escape(name)), text, re.M) is not None
 

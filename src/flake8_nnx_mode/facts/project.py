@@ -8,9 +8,10 @@ from functools import cached_property
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.library import Library
-from flake8_nnx_mode.facts.modules import ClassFacts, Kind, written_attributes
+from flake8_nnx_mode.facts.modules import ClassFacts, Kind, decorator_names, written_attributes
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
+    NONE,
     UNKNOWN,
     Arguments,
     Boxed,
@@ -71,13 +72,11 @@ class Project:
 
     def functions(self) -> Iterator[tuple[Function, ClassFacts | None]]:
         """The functions and methods of the file at hand, with their class if they have one."""
-        methods: set[Function] = set()
         for facts in self.classes(self.book):
             for function in facts.own_methods():
-                methods.add(function)
                 yield function, facts
         for function in self.book.outline.functions:
-            if function not in methods and function.outer.kind != "class":
+            if function.outer.kind != "class":
                 yield function, None
 
     def mode_taking_names(self, book: Book) -> tuple[str, ...] | None:
@@ -179,7 +178,7 @@ class Project:
         self, book: Book, function: Function, owner: ClassFacts | None, *, forward: bool
     ) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        decorators = {getattr(node, "id", "") for node in function.decorators}
+        decorators = decorator_names(function)
         for index, parameter in enumerate(function.parameters):
             name = parameter.name
             value: Value
@@ -300,7 +299,7 @@ def fixed_mode(name: str, made_with: Arguments | None) -> bool:
     if made_with is None or made_with.open:
         return True
     given = made_with.get(flax_api.MODES[name].flag)
-    return given is not None and given != Constant(None)
+    return given is not None and given != NONE
 
 
 def drops(name: str, made_with: Arguments | None) -> bool:
@@ -349,10 +348,7 @@ class _World:
             return False
         found = self._owner.find_method(name)
         if found is not None:
-            decorators = {
-                getattr(node, "id", getattr(node, "attr", "")) for node in found[1].decorators
-            }
-            return not decorators & {"property", "cached_property"}
+            return decorator_names(found[1]).isdisjoint({"property", "cached_property"})
         inherited = name in ("train", "eval", "set_attributes")
         return inherited and self._owner.is_module and not self._owner.assigns(name)
 

@@ -292,6 +292,7 @@ Value = (
 
 UNKNOWN = Opaque(Traits())
 NONE = Constant(None)
+RNGS_AT_MODULE_LEVEL = ModuleLevelCall(Symbol("flax.nnx.Rngs"))
 _MOST_OPTIONS = 12
 _MOST_PARTS = 256
 _DEEPEST = 6

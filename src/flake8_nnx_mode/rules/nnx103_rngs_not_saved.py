@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import ModuleLevelCall, Symbol, each_guard
+from flake8_nnx_mode.facts.values import RNGS_AT_MODULE_LEVEL, each_guard
 from flake8_nnx_mode.rules import Report, Rule
 from flake8_nnx_mode.syntax.outline import Function
 
@@ -61,11 +61,9 @@ class Noise(nnx.Module):
         return x
 """
 
-NNX_RNGS = ModuleLevelCall(Symbol("flax.nnx.Rngs"))
-
 
 def check(project: Project) -> Iterator[Report]:
-    outside = project.module_level(NNX_RNGS)
+    outside = project.module_level(RNGS_AT_MODULE_LEVEL)
     for module in project.modules:
         names = _names_of_rngs(module)
         unsaved = tuple(name for name in names if _is_unsaved(module, name))
@@ -101,7 +99,7 @@ def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
         names = module.project.names
         for parameter in function.parameters:
             value = names.annotation(definition.book, function.outer, parameter.annotation)
-            if value == NNX_RNGS.func:
+            if value == RNGS_AT_MODULE_LEVEL.func:
                 annotated.append(parameter.name)
     return tuple(dict.fromkeys(("rngs", *annotated)))
 
@@ -140,7 +138,7 @@ def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report
                 f" training only; save it in `__init__` (`self.{free.name} = {free.name}.fork()`)"
                 f" and use `self.{free.name}`",
             )
-        elif free.value == NNX_RNGS:
+        elif free.value == RNGS_AT_MODULE_LEVEL:
             reported.add(free.name)
             yield Report(
                 free.anchor,
