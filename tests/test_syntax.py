@@ -148,7 +148,7 @@ def test_chapters_stand_where_ast_says(file: Path) -> None:
         chapter = book.chapter(function)
         assert chapter is not None
         calls = [n for n in code.walk(chapter.function.body) if isinstance(n, code.Call)]
-        spans = chapter.spans([call.at for call in calls])
+        spans = chapter.spans([(call.at, "") for call in calls])
         mine = {(span.start, span.end) for span in spans.values()}
         lines, local = book.lines, _outside_classes(function.node)
         theirs = {

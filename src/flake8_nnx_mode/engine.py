@@ -2,19 +2,19 @@
 
 import ast
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flake8_nnx_mode.model import Finding, Position, Span
+from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
 from flake8_nnx_mode.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
-    from flake8_nnx_mode.rules import Entry, Report
-    from flake8_nnx_mode.syntax.book import Book
+    from flake8_nnx_mode.rules import Entry, Remedy
+    from flake8_nnx_mode.syntax.book import Anchor, Book
     from flake8_nnx_mode.syntax.chapter import Chapter
 
 NOT_ANALYSED = "NNX000"
@@ -146,23 +146,36 @@ def _applies(entry: "Entry", text: str, settings: Settings) -> bool:
 
 def _run(entry: "Entry", project: "Project") -> Iterator[Finding]:
     reports = list(entry.rule.check(project))
-    for report, span in zip(reports, _spans(reports), strict=True):
-        yield Finding(span, entry.code, report.message)
-
-
-def _spans(reports: Sequence["Report"]) -> list[Span]:
-    """The places of reports; each chapter is asked once."""
-    wanted: dict[Chapter, set[int]] = {}
+    span_of = _spans(place for report in reports for place in report.places())
     for report in reports:
-        if not isinstance(report.where, Span):
-            wanted.setdefault(report.where.chapter, set()).add(report.where.at)
-    found = {chapter: chapter.spans(places) for chapter, places in wanted.items()}
-    return [
-        report.where
-        if isinstance(report.where, Span)
-        else found[report.where.chapter][report.where.at]
-        for report in reports
-    ]
+        fix = None if report.remedy is None else _fix(report.remedy, span_of)
+        yield Finding(span_of(report.where), entry.code, report.message, fix)
+
+
+def _spans(places: Iterable["Anchor | Span"]) -> Callable[["Anchor | Span"], Span]:
+    """Where each of ``places`` is; each chapter is asked once."""
+    wanted: dict[Chapter, set[tuple[int, str]]] = {}
+    for place in places:
+        if not isinstance(place, Span):
+            wanted.setdefault(place.chapter, set()).add((place.at, place.part))
+    found = {chapter: chapter.spans(parts) for chapter, parts in wanted.items()}
+
+    def span_of(place: "Anchor | Span") -> Span:
+        return place if isinstance(place, Span) else found[place.chapter][place.at, place.part]
+
+    return span_of
+
+
+def _fix(remedy: "Remedy", span_of: Callable[["Anchor | Span"], Span]) -> Fix:
+    edits = []
+    for change in remedy.changes:
+        span = span_of(change.where)
+        if change.side == "before":
+            span = Span(span.start, span.start)
+        elif change.side == "after":
+            span = Span(span.end, span.end)
+        edits.append(Edit(span, change.text))
+    return Fix(remedy.applicability, tuple(sorted(edits)))
 
 
 def _not_analysed(error: Exception) -> Finding:

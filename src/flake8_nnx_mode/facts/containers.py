@@ -1,6 +1,7 @@
 """What lists, dicts and keys give when they are indexed, iterated, unpacked and added to."""
 
 from dataclasses import replace
+from itertools import count
 
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
@@ -21,6 +22,22 @@ from flake8_nnx_mode.facts.values import (
 from flake8_nnx_mode.syntax import code
 
 _MOST_ELEMENTS = 64
+_numbers = count()
+
+
+def new_number() -> int:
+    """A number that nothing has yet, higher than all before it."""
+    return next(_numbers)
+
+
+def anew(value: Value) -> Value:
+    """``value``, if it is a key, as a key of its own."""
+    match value:
+        case Key():
+            return replace(value, number=new_number())
+        case Choice(parts):
+            return choose(*map(anew, parts))
+    return value
 
 
 def as_key(value: Value) -> Key | None:
@@ -28,8 +45,11 @@ def as_key(value: Value) -> Key | None:
     match value:
         case Key():
             return value
-        case Given(_, attribute):
-            return Key("given", attribute=attribute, varies=attribute is None)
+        case Given(name, attribute):
+            number = None if attribute else ("given", name)
+            return Key("given", attribute=attribute, varies=attribute is None, number=number)
+        case Rngs(origin="constant", made=made):
+            return Key("constant", varies=False, made=made)
         case Boxed(_, inner):
             return as_key(inner)
         case Items((element,)):  # an array of keys, for a vmapped sampler
@@ -41,7 +61,7 @@ def element(value: Value) -> Value:
     """What iterating over ``value`` gives."""
     match value:
         case Items(elements) if elements:
-            return choose(*elements)
+            return anew(choose(*elements))
         case Items() | Table():
             return UNKNOWN
         case Choice(parts):
@@ -52,10 +72,10 @@ def element(value: Value) -> Value:
 def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
     """``owner[index]``."""
     match owner, index:
-        case Rngs(made_here), Constant(str(name)):
-            return Stream(name, made_here)
-        case Rngs(made_here), _:
-            return Stream(None, made_here)
+        case Rngs(), Constant(str(name)):
+            return Stream(name, owner)
+        case Rngs(), _:
+            return Stream(None, owner)
         case Boxed(_, inner), _:
             return inner
         case Items(elements), _ if is_slice:
@@ -64,6 +84,8 @@ def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
             -len(elements) <= number < len(elements)
         ):
             return elements[number]
+        case Items((Key() as key,)), Constant(number) if key.number is not None:
+            return replace(key, number=(key.number, number))
         case Items(), _:
             return _by(element(owner), index)
         case Table(items), Constant(wanted):
@@ -77,8 +99,8 @@ def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
 def _by(value: Value, index: Value) -> Value:
     """``value`` as picked by ``index``: another key each time, if the index varies."""
     match value:
-        case Key() if traits_of(index).varies:
-            return replace(value, varies=True)
+        case Key():
+            return replace(value, varies=value.varies or traits_of(index).varies, number=None)
         case Choice(parts):
             return choose(*(_by(part, index) for part in parts))
     return value
@@ -91,8 +113,8 @@ def unpack(value: Value, targets: tuple[code.Expression, ...]) -> tuple[Value, .
         case Items(elements, ordered=True) if len(elements) == len(targets) and not starred:
             return elements
         case Items(elements):
-            one, rest = element(value), Items(elements)
-            return tuple(rest if isinstance(t, code.Starred) else one for t in targets)
+            rest = Items(elements)
+            return tuple(rest if isinstance(t, code.Starred) else element(value) for t in targets)
     return (mixed(value),) * len(targets)
 
 

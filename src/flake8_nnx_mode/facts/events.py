@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from flake8_nnx_mode.facts.values import Arguments, Draw, Guards, Key, Value
+from flake8_nnx_mode.facts.values import (
+    Arguments,
+    Draw,
+    Flag,
+    Guards,
+    Key,
+    Rngs,
+    Stream,
+    Value,
+)
+from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor
 
 
@@ -15,6 +25,66 @@ class Consumption:
     by: str
     anchor: Anchor
     guards: Guards | None
+    holder: str = ""
+    """The variable that held it, if it was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """A key is consumed again: ``second`` is where; in a loop it is where it was before, too."""
+
+    second: Consumption
+    in_loop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Uncalled:
+    """A stream, or a whole ``nnx.Rngs``, stands where a key is needed."""
+
+    value: Rngs | Stream
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTest:
+    """``"dropout" in rngs``."""
+
+    stream: str
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPassed:
+    """A mode flag is handed on under the name of a mode, to whatever is called."""
+
+    name: str
+    flag: Flag
+    argument: Anchor
+    value: code.Expression
+
+
+@dataclass(frozen=True, slots=True)
+class ModeMethodTested:
+    """``if model.train:``: a method is taken for a flag."""
+
+    receiver: Value
+    name: str
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSet:
+    """``model.train()`` or ``model.eval()``."""
+
+    receiver: Value
+    label: str
+    """The receiver as the code names it; empty if that is not a plain name."""
+    name: str
+    anchor: Anchor
+    used: bool
+    """Whether something is done with what it returns."""
+    assigned: Anchor | None
+    """The statement, where that is ``model = model.eval()``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +95,7 @@ class ModuleCall:
     label: str
     """The child as the code names it, ``self.block``; empty if that is not a plain name."""
     args: Arguments
+    node: code.Call
     flags: tuple[str, ...]
     """The mode flags that the code around the call can see."""
     anchor: Anchor
@@ -49,6 +120,7 @@ class AttributeWrite:
     name: str
     value: Value
     whole: bool
+    anchor: Anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +149,15 @@ class FunctionFacts:
     writes: list[AttributeWrite] = field(default_factory=list)
     returns: list[Value] = field(default_factory=list)
     free_names: list[FreeName] = field(default_factory=list)
+    reuses: list[Reuse] = field(default_factory=list)
+    uncalled: list[Uncalled] = field(default_factory=list)
+    stream_tests: list[StreamTest] = field(default_factory=list)
+    flags_passed: list[FlagPassed] = field(default_factory=list)
+    mode_methods_tested: list[ModeMethodTested] = field(default_factory=list)
+    modes_set_by_call: list[ModeSet] = field(default_factory=list)
     flags_read: set[str] = field(default_factory=set)
+    flags_tested: set[str] = field(default_factory=set)
+    """Flags of which Python asks whether they are true."""
     flags_deleted: set[str] = field(default_factory=set)
     """Flags that are deleted, overwritten, or put into ``_``: not meant to be used."""
     modes_set: set[str] = field(default_factory=set)

@@ -4,18 +4,20 @@ Every construct is a generator that yields the code it wants the value of, and `
 them on a stack of its own: nesting costs memory, never Python's recursion limit.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import replace
-from itertools import count
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.containers import (
+    anew,
     as_key,
     changed,
     element,
     item,
     joined,
+    new_number,
     unpack,
     with_element,
 )
@@ -23,9 +25,15 @@ from flake8_nnx_mode.facts.events import (
     AttributeRead,
     AttributeWrite,
     Consumption,
+    FlagPassed,
     FreeName,
     FunctionFacts,
+    ModeMethodTested,
+    ModeSet,
     ModuleCall,
+    Reuse,
+    StreamTest,
+    Uncalled,
 )
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
@@ -48,6 +56,7 @@ from flake8_nnx_mode.facts.values import (
     Items,
     Key,
     LocalFunction,
+    Making,
     Method,
     ModuleFile,
     Opaque,
@@ -74,9 +83,9 @@ from flake8_nnx_mode.syntax.outline import Class, Function, Imported
 
 Step = Generator[object, "Value | bool", "Value | bool"]
 
+_KEY_NAME = re.compile(r"(?:^|_)(?:key|rng|prng)$")
 _UNVARYING = Opaque(Traits(varies=False))
 _CALLABLES = (Instance, Items, Table, Method, LocalFunction)
-_numbers = count()
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
@@ -88,6 +97,33 @@ _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
     | {"flax.nnx.List"}
 )
+
+
+@dataclass(slots=True)
+class _Path:
+    """What is true on the way that led here."""
+
+    variables: dict[str, Value]
+    attributes: dict[str, Value]
+    """Of self, as far as this function wrote them."""
+    consumed: dict[object, Consumption]
+    """By number: the keys that were consumed, and where first."""
+
+
+@dataclass(slots=True)
+class _Mentioned:
+    """What the test that is being evaluated has mentioned so far, as ``Guard`` keeps it."""
+
+    flags: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    strings: set[str] = field(default_factory=set)
+    optional: bool = False
+
+    def add(self, other: "_Mentioned") -> None:
+        self.flags |= other.flags
+        self.attributes |= other.attributes
+        self.strings |= other.strings
+        self.optional |= other.optional
 
 
 class World(Protocol):
@@ -142,7 +178,10 @@ class Flow:
         self._mode_set = False
         self._nested = 0
         self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
-        self._tests: list[tuple[set[str], set[str], set[str]]] = []
+        self._tests: list[_Mentioned] = []
+        self._consumed: dict[object, Consumption] = {}
+        self._discarded: set[code.At] = set()
+        self._assigned: tuple[code.At, str, Anchor] | None = None
 
     # -- the engine ------------------------------------------------------------------------
 
@@ -181,14 +220,29 @@ class Flow:
         return False
 
     def _evaluate(self, statement: code.Evaluate) -> Step:
+        self._discard(statement.value)
         guard, _ = yield from self._test(statement.value)
         if guard.flags and isinstance(statement.value, code.Call):
             # `self.apply_mode(train)`, `set_mode(self, train)`: not called for its result.
             self._mode_set = True
         return False
 
+    def _discard(self, node: code.Expression) -> None:
+        """Note that nothing is done with what the calls in ``node`` return."""
+        pending = [node]
+        while pending:
+            match pending.pop():
+                case code.Call(at=at):
+                    self._discarded.add(at)
+                case code.IfElse(_, body, orelse):
+                    pending += (body, orelse)
+                case code.Either(operands=operands):
+                    pending.append(operands[-1])
+                case code.Comprehension(element=element):
+                    pending.append(element)
+
     def _assert(self, statement: code.Assert) -> Step:
-        guard, test = yield from self._test(statement.test)
+        guard, test = yield from self._truth(statement.test)
         if not isinstance(test, Flag):  # `assert isinstance(train, bool)` is no test of the mode
             guard = replace(guard, flags=NO_NAMES)
         self._guards = Guards(guard, self._guards)
@@ -208,6 +262,9 @@ class Flow:
         return True
 
     def _assign(self, statement: code.Assign) -> Step:
+        if len(statement.targets) == 1 and isinstance(statement.targets[0], code.Name):
+            place = self._anchor(statement.at)
+            self._assigned = (statement.value.at, statement.targets[0].id, place)
         value = _value((yield statement.value))
         if statement.annotation is not None and isinstance(value, Opaque | Given):
             value = self._world.instance(_value((yield statement.annotation))) or value
@@ -240,7 +297,7 @@ class Flow:
         yield  # a generator, as all of them
 
     def _if(self, statement: code.If) -> Step:
-        guard, _ = yield from self._test(statement.test)
+        guard, _ = yield from self._truth(statement.test)
         before = self._fork()
         outer = self._guards
         self._guards = Guards(guard, outer)
@@ -270,9 +327,12 @@ class Flow:
         flags = traits_of(iterable).flags
         if flags:  # `for _ in range(int(train))`
             self._guards = Guards(Guard(flags), outer)
+        start, first = new_number(), len(self.facts.consumptions)
         yield from self._store(statement.target, element(iterable))
-        yield statement.body
+        left = yield statement.body
         self._guards = outer
+        if left is not True:
+            self._find_reuses_in_loop(start, first)
         self._join(before)
         if statement.orelse is not None:
             yield statement.orelse
@@ -280,12 +340,15 @@ class Flow:
         return False
 
     def _while(self, statement: code.While) -> Step:
-        guard, _ = yield from self._test(statement.test)
+        guard, _ = yield from self._truth(statement.test)
         outer = self._guards
         before = self._fork()
         self._guards = Guards(guard, outer)
-        yield statement.body
+        start, first = new_number(), len(self.facts.consumptions)
+        left = yield statement.body
         self._guards = outer
+        if left is not True:
+            self._find_reuses_in_loop(start, first)
         self._join(before)
         if statement.orelse is not None:
             yield statement.orelse
@@ -350,7 +413,7 @@ class Flow:
             for name in case.captures:
                 self._variables[name] = UNKNOWN
             if case.guard is not None:
-                guard, _ = yield from self._test(case.guard)
+                guard, _ = yield from self._truth(case.guard)
                 self._guards = Guards(guard, self._guards)
             left = yield case.body
             if left is not True:
@@ -370,7 +433,7 @@ class Flow:
         return False
 
     def _local(self, node: code.DefineFunction | code.Lambda) -> LocalFunction:
-        local = LocalFunction(next(_numbers))
+        local = LocalFunction(new_number())
         self._locals[local.number] = node
         return local
 
@@ -407,6 +470,7 @@ class Flow:
         own = tuple(name for name in names if name in self._mode_flags)
         self._flags = own or tuple(name for name in flags if name not in names)
         values: dict[str, Value] = {name: Flag(name) for name in own}
+        values |= {n: Key("given", number=new_number()) for n in names if _KEY_NAME.search(n)}
         for name, annotation in parameters:
             if annotation is not None and name not in own:
                 known = self._world.instance(_value((yield annotation)))
@@ -414,6 +478,7 @@ class Flow:
                     values[name] = known
         own_names = (*names, *code.bound_names(body))
         self._variables.update(dict.fromkeys(own_names, UNKNOWN) | values)
+        self._consumed = {}
         self._nested += 1
         result = yield body
         self._nested -= 1
@@ -423,27 +488,25 @@ class Flow:
 
     # -- paths -----------------------------------------------------------------------------
 
-    def _fork(self) -> tuple[dict[str, Value], dict[str, Value]]:
-        return dict(self._variables), dict(self._attributes)
+    def _fork(self) -> _Path:
+        return _Path(dict(self._variables), dict(self._attributes), dict(self._consumed))
 
-    def _restore(self, state: tuple[dict[str, Value], dict[str, Value]]) -> None:
-        self._variables, self._attributes = dict(state[0]), dict(state[1])
+    def _restore(self, path: _Path) -> None:
+        self._variables, self._attributes = dict(path.variables), dict(path.attributes)
+        self._consumed = dict(path.consumed)
 
-    def _join(
-        self,
-        state: tuple[dict[str, Value], dict[str, Value]],
-        flags: frozenset[str] = NO_NAMES,
-    ) -> None:
+    def _join(self, path: _Path, flags: frozenset[str] = NO_NAMES) -> None:
         """Go on with what is true on either path; ``flags`` decided which one was taken."""
-        for name, value in state[0].items():
+        self._consumed = path.consumed | self._consumed
+        for name, value in path.variables.items():
             mine = self._variables.get(name, value)
             if mine is not value:
                 either = choose(value, mine)
                 if flags and any(isinstance(side, _CALLABLES) for side in options(either)):
                     either = Opaque(Traits(flags=flags))  # told by being chosen
                 self._variables[name] = either
-        for name in state[1].keys() | self._attributes.keys():
-            sides = (state[1].get(name), self._attributes.get(name))
+        for name in path.attributes.keys() | self._attributes.keys():
+            sides = (path.attributes.get(name), self._attributes.get(name))
             known = [side for side in sides if side is not None]
             if len(known) == 1 and self._forward:
                 known.append(self._kept(name))
@@ -452,17 +515,41 @@ class Flow:
     def _test(
         self, test: code.Expression
     ) -> Generator[object, "Value | bool", tuple[Guard, Value]]:
-        self._tests.append((set(), set(), set()))
+        self._tests.append(_Mentioned())
         value = _value((yield test))
         mentioned = self._tests.pop()
         if self._tests:
-            for mine, outer in zip(mentioned, self._tests[-1], strict=True):
-                outer |= mine
-        flags, attributes, strings = map(frozenset, mentioned)
+            self._tests[-1].add(mentioned)
         mode: Literal["train", "eval"] | None = None
         if isinstance(value, Flag):
             mode = "train" if self._mode_flags[value.name] != value.negated else "eval"
-        return Guard(flags, attributes, strings, mode=mode), value
+        guard = Guard(
+            frozenset(mentioned.flags),
+            frozenset(mentioned.attributes),
+            frozenset(mentioned.strings),
+            mentioned.optional,
+            mode=mode,
+        )
+        return guard, value
+
+    def _truth(
+        self, test: code.Expression
+    ) -> Generator[object, "Value | bool", tuple[Guard, Value]]:
+        """``_test``, where Python asks whether the result is true."""
+        guard, value = yield from self._test(test)
+        self._asked(value, test)
+        if any(isinstance(option, Rngs | Given | Key) for option in options(value)):
+            guard = replace(guard, optional=True)
+        return guard, value
+
+    def _asked(self, value: Value, node: code.Expression) -> None:
+        """Note what is asked whether it is true."""
+        match value:
+            case Flag(name):
+                self.facts.flags_tested.add(name)
+            case Method(receiver, ("train" | "eval") as name):
+                tested = ModeMethodTested(receiver, name, self._anchor(node.at))
+                self.facts.mode_methods_tested.append(tested)
 
     # -- storing ---------------------------------------------------------------------------
 
@@ -486,7 +573,7 @@ class Flow:
                     self._variables.get(owner.id) == SelfObject()
                 ):
                     yield from self._enter(value)
-                    self._write(name, value, whole=True)
+                    self._write(name, value, target.at, whole=True)
                 case code.Attribute(inner) | code.Subscript(inner):
                     if isinstance(target, code.Subscript):
                         yield target.index
@@ -502,7 +589,7 @@ class Flow:
             name = root.name if isinstance(root, code.Attribute) else name
             root = root.value
         if isinstance(root, code.Name) and self._variables.get(root.id) == SelfObject() and name:
-            self._write(name, value, whole=False)
+            self._write(name, value, target.at, whole=False)
             if isinstance(target, code.Attribute) and target.name in self._mode_flags:
                 self.facts.modes_set.add(name)
         self.facts.initialised |= traits_of(value).draws
@@ -522,10 +609,10 @@ class Flow:
             case code.Attribute(code.Name() as base, name) if (
                 self._variables.get(base.id) == SelfObject()
             ):
-                self._write(name, value, whole=True)
+                self._write(name, value, owner.at, whole=True)
 
-    def _write(self, name: str, value: Value, *, whole: bool) -> None:
-        self.facts.writes.append(AttributeWrite(name, value, whole))
+    def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
+        self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at)))
         self.facts.initialised |= traits_of(value).draws
         if traits_of(value).flags:
             self._mode_set = True
@@ -536,7 +623,7 @@ class Flow:
 
     def _constant(self, node: code.Constant) -> Value:
         if self._tests and isinstance(node.value, str):
-            self._tests[-1][2].add(node.value)
+            self._tests[-1].strings.add(node.value)
         return Constant(node.value)
 
     def _name(self, node: code.Name) -> Value:
@@ -555,7 +642,7 @@ class Flow:
         if flags:
             self.facts.flags_read |= flags
             if self._tests:
-                self._tests[-1][0].update(flags)
+                self._tests[-1].flags.update(flags)
         return value
 
     def _attribute(self, node: code.Attribute) -> Step:
@@ -567,9 +654,9 @@ class Flow:
         match owner:
             case SelfObject():
                 return self._self_attribute(node)
-            case Rngs(made_here):
+            case Rngs():
                 is_method = name in flax_api.RNGS_METHODS
-                return Method(owner, name) if is_method else Stream(name, made_here)
+                return Method(owner, name) if is_method else Stream(name, owner)
             case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)) if name == "layers":
                 return Items(layers, ordered=True)
             case Table(items) if any(key == name for key, _ in items):  # nnx.Dict
@@ -594,17 +681,18 @@ class Flow:
         name = node.name
         self.facts.reads.append(AttributeRead(name, self._anchor(node.at), self._guards))
         if self._tests:
-            self._tests[-1][1].add(name)
+            self._tests[-1].attributes.add(name)
         if name in self._attributes:
             return self._seen(self._attributes[name])
         if self._world.is_method(name):
             return Method(SelfObject(), name)
-        return self._world.returned_by_method(name, Arguments((), ())) or self._kept(name)
+        made = self._world.returned_by_method(name, Arguments((), ()))  # by a property
+        return self._kept(name) if made is None else anew(made)
 
     def _kept(self, name: str) -> Value:
         known = self._world.attribute(name)
         if name == "rngs" and (known is None or isinstance(known, Given)):
-            return Rngs()
+            return Rngs("kept", sure=False)
         return UNKNOWN if known is None else known
 
     def _subscript(self, node: code.Subscript) -> Step:
@@ -629,6 +717,8 @@ class Flow:
                 keywords.append(("*", mixed(value)))
             elif argument.keyword is not None:
                 keywords.append((argument.keyword, value))
+                if argument.keyword in self._mode_flags:
+                    self._pass_mode(argument, value)
             else:
                 positional.append(value)
             flags = traits_of(value).flags
@@ -638,6 +728,15 @@ class Flow:
         yield from self._enter(func, *args.all())
         self._guards = outer
         return self._apply(func, args, node)
+
+    def _pass_mode(self, argument: code.Argument, value: Value) -> None:
+        assert argument.keyword is not None
+        if isinstance(value, Flag):
+            place = self._anchor(argument.at)
+            passed = FlagPassed(argument.keyword, value, place, argument.value)
+            self.facts.flags_passed.append(passed)
+        elif isinstance(value, Method):
+            self._asked(value, argument.value)
 
     def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
         if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
@@ -656,18 +755,16 @@ class Flow:
         if sampler is not None:
             key = args.get("key", 0)
             if key is not None:
-                self._consume(key, sampler, node)
+                self._sample(key, sampler, node)
         else:
             for name, value in args.keywords:
-                if name in flax_api.KEY_KEYWORDS and any(
-                    isinstance(option, Key) for option in options(value)
-                ):
-                    self._consume(value, name, node)
+                if name in flax_api.KEY_KEYWORDS:
+                    self._consume_keyword(func, name, value, node)
         match func:
             case Rngs() | Stream():
                 return self._draw(func, node)
             case ClassDefinition():
-                return Instance(func, _shallow(args))
+                return Instance(func, _shallow(args), self._making(node))
             case Instance():
                 return self._call_module(func, args, node)
             case Method(receiver, name):
@@ -675,24 +772,78 @@ class Flow:
             case Symbol(name):
                 return self._call_symbol(name, args, node)
             case FunctionDefinition():
-                return self._world.returned(func, args) or _result(args)
+                return anew(self._world.returned(func, args) or _result(args))
             case _:
                 return _result(args, func)
 
-    def _draw(self, source: Rngs | Stream, node: code.Call) -> Key:
-        stream = source.name if isinstance(source, Stream) else "default"
-        draw = Draw(stream, self._anchor(node.at), self._forward, source.made_here, self._guards)
-        self.facts.draws.append(draw)
-        return Key("drawn", draw)
+    def _making(self, node: code.Call) -> Making:
+        return Making(self._anchor(node.at), self._guards)
 
-    def _consume(self, value: Value, by: str, node: code.Call) -> None:
+    def _draw(self, source: Rngs | Stream, node: code.Call) -> Key:
+        stream, rngs = (source.name, source.of) if isinstance(source, Stream) else (None, source)
+        if isinstance(source, Rngs):
+            stream = "default"
+        draw = Draw(stream, self._anchor(node.at), self._forward, rngs, self._guards)
+        self.facts.draws.append(draw)
+        made = rngs.made if rngs.origin == "constant" else None
+        return Key("drawn", draw, number=new_number(), made=made)
+
+    def _sample(self, key: Value, sampler: str, node: code.Call) -> None:
+        """``jax.random.normal(key, ...)``."""
+        given = next((a for a in node.args if a.keyword == "key"), None) or node.args[0]
+        if isinstance(key, Rngs | Stream) and given.value.at >= 0:
+            self.facts.uncalled.append(Uncalled(key, self._anchor(given.value.at)))
+        else:
+            self._consume(key, sampler, node, given.value)
+
+    def _consume_keyword(self, func: Value, name: str, value: Value, node: code.Call) -> None:
+        """``layer(x, rngs=key)``: whatever is called, if it is a key that it gets."""
+        is_child = isinstance(func, Instance) or (
+            isinstance(func, Method) and isinstance(func.receiver, Instance | SelfObject)
+        )
+        given = next((a.value for a in node.args if a.keyword == name), node.func)
+        if any(isinstance(option, Key) for option in options(value)):
+            self._consume(value, name, node, given)
+        elif is_child and isinstance(value, Rngs) and value.origin == "constant":
+            self._consume(value, name, node, given)
+
+    def _consume(self, value: Value, by: str, node: code.Call, given: code.Expression) -> None:
         keys = tuple(as_key(option) for option in present(value))
         known = tuple(key for key in keys if key is not None)
-        self.facts.consumptions.append(
-            Consumption(
-                known if len(known) == len(keys) else (), by, self._anchor(node.at), self._guards
-            )
+        use = Consumption(
+            known if len(known) == len(keys) else (),
+            by,
+            self._anchor(node.at),
+            self._guards,
+            given.id if isinstance(given, code.Name) else "",
         )
+        self.facts.consumptions.append(use)
+        earlier = [self._consumed.get(key.number) for key in use.keys if key.number is not None]
+        if earlier and all(
+            before is not None and _one_path(before.guards, use.guards) for before in earlier
+        ):
+            self.facts.reuses.append(Reuse(use, in_loop=False))
+        for key in use.keys:
+            if key.number is not None:
+                self._consumed.setdefault(key.number, use)
+
+    def _find_reuses_in_loop(self, start: int, first: int) -> None:
+        """Find the keys that a loop's body consumed again and again.
+
+        They are from before the loop, which began at number ``start``, and at the end of its body
+        the variable still holds them.
+        """
+        for use in self.facts.consumptions[first:]:
+            held = self._variables.get(use.holder) if use.holder else None
+            key = None if held is None else as_key(held)
+            if (
+                key is not None
+                and len(use.keys) == 1
+                and use.keys[0].number == key.number is not None
+                and (not isinstance(key.number, int) or key.number < start)
+                and all(g.flags for g in _between(use.guards, self._guards))
+            ):
+                self.facts.reuses.append(Reuse(use, in_loop=True))
 
     def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
         self.facts.calls.append(
@@ -700,6 +851,7 @@ class Flow:
                 child,
                 _label(node.func),
                 args,
+                node,
                 self._flags,
                 self._anchor(node.at),
                 self._guards,
@@ -715,21 +867,25 @@ class Flow:
             case SelfObject() | Instance() if name in _MODE_SETTERS:
                 self._mode_set = True
                 self.facts.modes_set.add(_attribute_of_self(node.func) or "*")
+                if name != "set_attributes":
+                    self._set_mode(receiver, name, node)
                 return NONE
             case SelfObject():
-                return self._world.returned_by_method(name, args) or _result(args)
+                return anew(self._world.returned_by_method(name, args) or _result(args))
             case Rngs() | Stream():
                 if name in ("fork", "split", "broadcast"):
+                    if name == "fork" and isinstance(receiver, Rngs):
+                        return Rngs("forked", receiver.sure, receiver.parameter)
                     return receiver
                 key = self._draw(receiver, node)
-                self._consume(key, name, node)
+                self._consume(key, name, node, node.func)
                 return mixed(key, *args.all())
             case Boxed(_, inner) if name in ("get_value", "copy"):
                 return inner
             case Boxed() if isinstance(node.func, code.Attribute) and name == "set_value":
                 root = node.func.value
                 if isinstance(root, code.Attribute):
-                    self._write(root.name, mixed(*args.all()), whole=False)
+                    self._write(root.name, mixed(*args.all()), root.at, whole=False)
                 return NONE
             case Items() if name in ("append", "extend", "insert") and args.positional:
                 added = args.positional[-1]
@@ -752,6 +908,15 @@ class Flow:
             case _:
                 return _result(args, receiver)
 
+    def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
+        assigned = None
+        label = _label(node.func).removesuffix(f".{name}")
+        if self._assigned is not None and self._assigned[:2] == (node.at, label):
+            assigned = self._assigned[2]
+        used = node.at not in self._discarded
+        place = self._anchor(node.at)
+        self.facts.modes_set_by_call.append(ModeSet(receiver, label, name, place, used, assigned))
+
     def _call_symbol(self, name: str, args: Arguments, node: code.Call) -> Value:
         first = args.positional[0] if args.positional else None
         short = name.rpartition(".")[2]
@@ -768,14 +933,18 @@ class Flow:
             named = tuple((key, value) for key, value in args.keywords if key != "*")
             return Table((*(first.items if isinstance(first, Table) else ()), *named))
         if name in flax_api.LAYERS:
-            return Instance(Symbol(name), args)
+            return Instance(Symbol(name), args, self._making(node))
         if name == "flax.nnx.Rngs":
-            return Rngs(made_here=self._forward)
+            varies = args.open or mixed(*args.all()).traits.varies
+            return Rngs("made" if varies else "constant", made=self._making(node))
         if name in flax_api.KEY_MAKERS:
-            return Key("constant", varies=mixed(*args.all()).traits.varies)
+            varies = mixed(*args.all()).traits.varies
+            return Key("constant", varies=varies, number=new_number(), made=self._making(node))
         if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
             derived = choose(*(self._derive(option, args) for option in options(first)))
-            return Items((derived,)) if short == "split" else derived
+            if short == "clone":
+                return derived  # made to be consumed again
+            return Items((anew(derived),)) if short == "split" else anew(derived)
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
             return self._world.instance(args.positional[0]) or args.positional[1]
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
@@ -806,9 +975,11 @@ class Flow:
                 self.facts.initialised |= traits_of(args.positional[2]).draws
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
-                        self._write(attribute, args.positional[2], whole=True)
+                        self._write(attribute, args.positional[2], node.at, whole=True)
+            case "hasattr" if self._tests:
+                self._tests[-1].optional = True
             case "isinstance" if self._tests:
-                self._tests[-1][2].add("isinstance")
+                self._tests[-1].strings.add("isinstance")
         return _result(args)
 
     def _derive(self, key: Value, args: Arguments) -> Value:
@@ -817,16 +988,17 @@ class Flow:
         rest = mixed(*args.positional[1:], *(value for _, value in args.keywords)).traits
         if known is None:
             return mixed(key, *args.all())
-        return Key(known.origin, known.draw, known.attribute, known.varies or rest.varies)
+        return replace(known, varies=known.varies or rest.varies, number=None)
 
     def _not(self, node: code.Not) -> Step:
         value = _value((yield node.operand))
+        self._asked(value, node.operand)
         if isinstance(value, Flag):
             return Flag(value.name, not value.negated)
         return Constant(not value.value) if isinstance(value, Constant) else mixed(value)
 
     def _either(self, node: code.Either) -> Step:
-        guard, left = yield from self._test(node.operands[0])
+        guard, left = yield from self._truth(node.operands[0])
         outer = self._guards
         self._guards = Guards(guard, outer)
         right = _value((yield node.operands[1]))
@@ -838,11 +1010,16 @@ class Flow:
         return mixed(left, right)
 
     def _if_else(self, node: code.IfElse) -> Step:
-        guard, test = yield from self._test(node.test)
+        guard, test = yield from self._truth(node.test)
         outer = self._guards
         self._guards = Guards(guard, outer)
+        before = self._consumed
+        self._consumed = dict(before)
         body = _value((yield node.body))
+        after_body, self._consumed = self._consumed, dict(before)
+        self._guards = Guards(guard.otherwise, outer)
         orelse = _value((yield node.orelse))
+        self._consumed = after_body | self._consumed
         self._guards = outer
         sides = (*options(body), *options(orelse))
         modes = all(isinstance(s, Constant) or traits_of(s).flags for s in sides)
@@ -857,6 +1034,13 @@ class Flow:
         rights = []
         for _, right in node.rights:
             rights.append(_value((yield right)))
+        if NONE in rights and self._tests:
+            self._tests[-1].optional = True
+        match left, rights:
+            case Constant(str(stream)), [Rngs(sure=True)]:
+                if self._tests:
+                    self._tests[-1].optional = True
+                self.facts.stream_tests.append(StreamTest(stream, self._anchor(node.at)))
         if isinstance(left, Flag) and len(rights) == 1 and isinstance(rights[0], Constant):
             operator, truth = node.rights[0][0], rights[0].value
             if operator in ("Is", "Equal") and isinstance(truth, bool):
@@ -892,21 +1076,25 @@ class Flow:
             for n in code.walk(node)
             if isinstance(n, code.Walrus) and isinstance(n.target, code.Name)
         )
+        start, first = new_number(), len(self.facts.consumptions)
         for clause in node.clauses:
             iterable = _value((yield clause.iterable))
             yield from self._store(clause.target, element(iterable))
             for test in clause.tests:
-                guard, _ = yield from self._test(test)
+                guard, _ = yield from self._truth(test)
                 self._guards = Guards(guard, self._guards)
         if node.key is not None:
             yield node.key
         made = _value((yield node.element))
-        self._variables, self._guards = before, outer
+        self._guards = outer
+        self._find_reuses_in_loop(start, first)
+        self._variables = before
         return Table(((None, made),)) if node.key is not None else Items((made,))
 
     def _lambda(self, node: code.Lambda) -> Step:
         for default in node.defaults:
             yield default
+        self._discard(node.body)
         return self._local(node)
 
     def _walrus(self, node: code.Walrus) -> Step:
@@ -980,13 +1168,27 @@ def _last_name(node: code.Expression) -> str | None:
     return None
 
 
+def _one_path(first: Guards | None, second: Guards | None) -> bool:
+    """Whether one of two places stands under all guards of the other."""
+    return _stands_under(first, second) or _stands_under(second, first)
+
+
+def _stands_under(inner: Guards | None, outer: Guards | None) -> bool:
+    while inner is not None and inner is not outer:
+        inner = inner.outer
+    return inner is outer
+
+
+def _between(guards: Guards | None, outer: Guards | None) -> Iterator[Guard]:
+    """The guards that stand further in than ``outer``."""
+    while guards is not None and guards is not outer:
+        yield guards.guard
+        guards = guards.outer
+
+
 def _flags_above(guards: Guards | None, outer: Guards | None) -> frozenset[str]:
     """The flags that guards test which stand further in than ``outer``."""
-    found = NO_NAMES
-    while guards is not None and guards is not outer:
-        found |= guards.guard.flags
-        guards = guards.outer
-    return found
+    return NO_NAMES.union(*(guard.flags for guard in _between(guards, outer)))
 
 
 def _catches_mistakes(type_: code.Expression | None) -> bool:

@@ -21,6 +21,8 @@ from flake8_nnx_mode.facts.values import (
     Items,
     Key,
     Opaque,
+    Rngs,
+    Stream,
     Symbol,
     Table,
     Traits,
@@ -566,7 +568,11 @@ def _kept(name: str, value: Value, *, fixed: bool) -> Value:
     """``value`` as a method finds it in ``self.name``; ``fixed`` if nothing writes it again."""
     match value:
         case Key():
-            return replace(value, attribute=name, varies=not fixed)
+            return replace(value, attribute=name, varies=not fixed, number=None)
+        case Rngs():
+            return Rngs("kept", value.sure)
+        case Stream(stream, rngs):
+            return Stream(stream, Rngs("kept", rngs.sure))
         case Given() if fixed:
             return Given(value.name, name)
         case Given():

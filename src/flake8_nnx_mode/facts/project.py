@@ -189,10 +189,12 @@ class Project:
             elif forward and self.is_mode_flag(parameter):
                 value = Flag(name)
             elif parameter.annotation is None:
-                value = Rngs() if name == "rngs" else Given(name)
+                value = Rngs("given", False, name) if name == "rngs" else Given(name)
             else:
                 annotated = self.names.annotation(book, function.outer, parameter.annotation)
                 value = self.instance_of(annotated) or Given(name)
+                if value == Rngs("given"):
+                    value = Rngs("given", parameter=name)
             values[name] = value
         return values
 
@@ -210,9 +212,9 @@ class Project:
         """What something annotated so is, where that says enough."""
         match annotation:
             case Symbol("flax.nnx.Rngs"):
-                return Rngs()
+                return Rngs("given")
             case Symbol("flax.nnx.RngStream"):
-                return Stream(None)
+                return Stream(None, Rngs("given"))
             case Symbol(name) if name in flax_api.LAYERS:
                 return Instance(annotation, None)
             case ClassDefinition() if self.class_facts(annotation).is_module:

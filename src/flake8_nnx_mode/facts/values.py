@@ -23,6 +23,8 @@ class Guard:
     """Attributes of self that the test reads."""
     strings: frozenset[str] = NO_NAMES
     """Strings in the test, as in ``hasattr(rngs, "params")``."""
+    optional: bool = False
+    """The test asks whether something is there: ``x is None``, ``rngs or ...``."""
     excused: bool = False
     """Not meant to be right: an error is caught or expected, or the result gets no gradient."""
     mode: Literal["train", "eval"] | None = None
@@ -178,6 +180,7 @@ class Instance:
 
     of: "Symbol | ClassDefinition"
     made_with: Arguments | None
+    made: "Making | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +192,34 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
-class Rngs:
-    """An ``nnx.Rngs``; ``made_here`` if the function that is run makes it itself."""
+class Making:
+    """Where in the code something was made, and under which conditions."""
 
-    made_here: bool = False
+    anchor: Anchor
+    guards: Guards | None
+
+
+RngsOrigin = Literal["unknown", "kept", "given", "forked", "made", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rngs:
+    """An ``nnx.Rngs``.
+
+    ``origin`` is where the function that is run has it from: an attribute of self, a parameter
+    (``parameter`` says which), a fork of one of these, or it makes it itself, perhaps of constants.
+    ``sure`` is whether it is known to be one, not just called so.
+    """
+
+    origin: RngsOrigin = "unknown"
+    sure: bool = True
+    parameter: str = ""
+    made: Making | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the function makes it itself."""
+        return self.origin in ("made", "constant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +227,7 @@ class Stream:
     """One stream of an ``nnx.Rngs``; the name is None where it is computed."""
 
     name: str | None
-    made_here: bool = False
+    of: Rngs = Rngs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +237,7 @@ class Draw:
     stream: str | None
     anchor: Anchor
     in_forward: bool
-    made_here: bool
+    source: Rngs
     guards: Guards | None = field(default=None, compare=False, repr=False)
 
 
@@ -219,14 +246,17 @@ class Key:
     """A random key.
 
     ``origin`` is where it came from: drawn from a stream (``draw`` says where), made from
-    constants, given by the caller, or the raw key of a stream, which never advances. ``attribute``
-    is the attribute of self that it was kept in, if any. ``varies`` as for ``Traits``.
+    constants (``made`` says where), given by the caller, or the raw key of a stream, which never
+    advances. ``attribute`` is the attribute of self that it was kept in, if any. ``varies`` as for
+    ``Traits``. Two of the same ``number`` are the same key; None if that is not known.
     """
 
     origin: Literal["drawn", "constant", "given", "raw"]
     draw: Draw | None = None
     attribute: str | None = None
     varies: bool = True
+    number: object = None
+    made: Making | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +438,7 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
                 tuple((name, replaced(item, given)) for name, item in keywords),
                 is_open,
             )
-            return Instance(of, args)
+            return Instance(of, args)  # made anew by each call: where is of no use
         case Items(elements, ordered):
             return Items(tuple(replaced(element, given) for element in elements), ordered)
         case Table(items):
@@ -419,6 +449,8 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
             return choose(*(replaced(part, given) for part in parts))
         case Opaque(traits):
             return Opaque(Traits(draws=traits.draws))
+        case Key():
+            return replace(value, number=None)
         case SelfObject() | Method() | Partial() | LocalFunction():
             return UNKNOWN  # it means something in the function only
     return value

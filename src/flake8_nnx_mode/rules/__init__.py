@@ -11,10 +11,28 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import Literal
 
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.model import Span
+from flake8_nnx_mode.model import Applicability, Span
 from flake8_nnx_mode.syntax.book import Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``text`` instead of what stands there, or before or after it."""
+
+    where: Anchor | Span
+    text: str
+    side: Literal["instead", "before", "after"] = "instead"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What a fix would change, before places are looked up."""
+
+    applicability: Applicability
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +41,13 @@ class Report:
 
     where: Anchor | Span
     message: str
+    remedy: Remedy | None = None
+
+    def places(self) -> Iterator[Anchor | Span]:
+        """All places that it names."""
+        yield self.where
+        if self.remedy is not None:
+            yield from (change.where for change in self.remedy.changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def check(project: Project) -> Iterator[Report]:
             )
             reported: set[Draw] = set()
             for use in facts.consumptions:
-                if any(key.draw is not None and key.draw.made_here for key in use.keys):
+                if any(key.draw is not None and key.draw.source.made_here for key in use.keys):
                     continue
                 for key in use.keys:
                     draw = key.draw

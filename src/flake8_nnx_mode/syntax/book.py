@@ -29,10 +29,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """Something in a chapter, to be turned into a place once somebody reports it."""
+    """Something in a chapter, to be turned into a place once somebody reports it.
+
+    ``part`` narrows it to one field of its LibCST node: the ``attr`` of an attribute, the ``value``
+    of an argument.
+    """
 
     chapter: "Chapter" = field(repr=False)
     at: At
+    part: str = ""
 
 
 class Book:

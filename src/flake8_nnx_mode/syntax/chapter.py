@@ -14,6 +14,9 @@ from flake8_nnx_mode.syntax.walker import walk
 # An indented method parses as it stands behind this line: columns stay those of the file.
 _SHELF = "class _:\n"
 
+Part = tuple[code.At, str]
+"""Code of a chapter, or if a name is given, that field of the LibCST node it was made from."""
+
 
 class ChapterRefusedError(Exception):
     """LibCST does not read this text, although ast does; the message says why."""
@@ -63,24 +66,30 @@ class Chapter:
         walk(node, lowering)
         return module, node, lowering
 
-    def spans(self, places: Iterable[code.At]) -> dict[code.At, Span]:
-        """``at`` -> its place in the file, for code of this chapter.
+    def spans(self, places: Iterable[Part]) -> dict[Part, Span]:
+        """``(at, part)`` -> its place in the file, for code of this chapter.
 
         Where LibCST drops text (what stands before a form feed in a line), the function's own place
         has to do for all of them.
         """
         module, _, lowering = self._read()
-        nodes = {at: lowering.nodes[at] for at in places}
+        nodes = {place: _part(lowering.nodes[place[0]], place[1]) for place in places}
         found = offsets(module, nodes.values(), self._text)
         if found is None:
             place = self._lines.position(self._start)
             return dict.fromkeys(nodes, Span(place, place))
         position, shift = self._lines.position, self._offset
         spans = {}
-        for at, node in nodes.items():
+        for key, node in nodes.items():
             start, end = found[id(node)]
-            spans[at] = Span(position(shift + start), position(shift + end))
+            spans[key] = Span(position(shift + start), position(shift + end))
         return spans
+
+
+def _part(node: cst.CSTNode, part: str) -> cst.CSTNode:
+    found = getattr(node, part) if part else node
+    assert isinstance(found, cst.CSTNode)
+    return found
 
 
 def _reason(error: Exception) -> str:

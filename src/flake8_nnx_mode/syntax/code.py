@@ -43,6 +43,7 @@ class Argument:
     value: "Expression"
     keyword: str | None = None
     star: str = ""
+    at: At = _at()
 
 
 @dataclass(frozen=True, slots=True)

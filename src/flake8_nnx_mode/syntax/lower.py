@@ -112,7 +112,10 @@ class Lowering(cst.CSTVisitor):
             self._of(original_node.func),
             tuple(
                 code.Argument(
-                    self._of(arg.value), arg.keyword.value if arg.keyword else None, arg.star
+                    self._of(arg.value),
+                    arg.keyword.value if arg.keyword else None,
+                    arg.star,
+                    self._at(arg),
                 )
                 for arg in original_node.args
             ),

@@ -21,6 +21,10 @@ class LineTable:
         line = bisect_right(self._starts, offset)
         return Position(line, offset - self._starts[line - 1])
 
+    def offset(self, position: Position) -> int:
+        """The offset of the character at ``position``."""
+        return self.start_of(position.line) + position.column
+
     def start_of(self, line: int) -> int:
         """Offset of the first character of ``line``; the text's length past the last one."""
         return self._starts[line - 1] if line <= len(self._starts) else len(self.text)
