@@ -8,7 +8,7 @@ import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -75,10 +75,18 @@ class Source:
         self.parents = {
             child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)
         }
+        self._walked: dict[ast.AST, list[ast.AST]] = {}
         self._lines = text.split("\n")
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
+
+    def walk(self, node: ast.AST | None = None) -> list[ast.AST]:
+        """All nodes below one, or in the file, breadth first."""
+        node = node or self.tree
+        if node not in self._walked:
+            self._walked[node] = list(ast.walk(node))
+        return self._walked[node]
 
     def offset(self, line: int, column: int) -> int:
         """Where a place of ``ast`` (columns in bytes) is, in characters."""
@@ -134,7 +142,7 @@ class Source:
     def imports(self) -> dict[str, str]:
         """Local names of what is imported anywhere in the file, with their dotted names."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.walk():
             if isinstance(node, ast.Import):
                 for name in node.names:
                     top = name.name.split(".")[0]
@@ -187,16 +195,12 @@ class Source:
     @cached_property
     def classes(self) -> list["Class"]:
         """All classes of the file, nested ones too."""
-        return [Class(self, node) for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)]
+        return [Class(self, node) for node in self.walk() if isinstance(node, ast.ClassDef)]
 
-    @property
+    @cached_property
     def modules(self) -> list["Class"]:
         """The nnx modules of the file."""
         return [each for each in self.classes if each.is_module]
-
-    def planted(self, text: str) -> "Source":
-        """The same file with another text."""
-        return Source(self.path, text, self.package, self.module)
 
 
 class Package:
@@ -214,6 +218,11 @@ class Package:
         if module not in self._sources:
             self._sources[module] = self._read(module)
         return self._sources[module]
+
+    def at(self, path: Path) -> Source | None:
+        """A file by its path; the first of those that have the same dotted name only."""
+        name = module_name(path)
+        return self.source(name) if self.paths.get(name) == path else None
 
     def _read(self, module: str) -> Source | None:
         path = self.paths[module]
@@ -338,7 +347,7 @@ class Class:
         """The bases that were not read: names of libraries; None if one is unknown."""
         return {base for each in self.mro for base in each.bases if not isinstance(base, Class)}
 
-    @property
+    @cached_property
     def is_module(self) -> bool:
         """Whether it is an nnx module."""
         return any(root == "flax.nnx.Module" or root in BUILTINS for root in self.roots)
@@ -548,10 +557,15 @@ class ChildCall:
         return mode_decides(self.source, self.function, self.call)
 
 
-def child_calls(source: Source) -> Iterator[ChildCall]:
+@lru_cache(maxsize=4)
+def child_calls(source: Source) -> list[ChildCall]:
     """All calls of known nnx modules in the forward methods and functions of a file."""
+    return list(_child_calls(source))
+
+
+def _child_calls(source: Source) -> Iterator[ChildCall]:
     owners = {method: each for each in source.modules for method in each.forward}
-    for node in ast.walk(source.tree):
+    for node in source.walk():
         if not isinstance(node, ast.Call):
             continue
         function = source.function_of(node)
@@ -577,7 +591,7 @@ def _called(source: Source, function: Function, owner: Class | None, callee: ast
         return []
     bindings = [
         node
-        for node in ast.walk(function)
+        for node in source.walk(function)
         if isinstance(node, ast.Name) and node.id == callee.id and isinstance(node.ctx, ast.Store)
     ]
     if callee.id in {arg.arg for arg in all_parameters(function.args)}:

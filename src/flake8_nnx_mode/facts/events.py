@@ -14,6 +14,7 @@ from flake8_nnx_mode.facts.values import (
 )
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor
+from flake8_nnx_mode.syntax.outline import Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,32 @@ class FreeName:
 
 
 @dataclass(slots=True)
+class LocalRun:
+    """What a function defined in another one does; empty until somebody calls it or hands it on."""
+
+    parameters: tuple[str, ...]
+    required: int
+    """How many of them, from the first, surely have no default."""
+    flags: tuple[str, ...] = ()
+    flags_tested: frozenset[str] = frozenset()
+    calls: list[ModuleCall] = field(default_factory=list)
+    consumptions: list[Consumption] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class JitCall:
+    """``nnx.jit(function, ...)`` or ``jax.jit(function, ...)`` within a function.
+
+    ``anchor`` is the call, or the ``def`` of a local function that is decorated so.
+    """
+
+    function: Function | LocalRun
+    by: str
+    args: Arguments
+    anchor: Anchor
+
+
+@dataclass(slots=True)
 class FunctionFacts:
     """All of one function, in the order in which it was met; nothing where not ``known``."""
 
@@ -147,6 +174,8 @@ class FunctionFacts:
     calls: list[ModuleCall] = field(default_factory=list)
     reads: list[AttributeRead] = field(default_factory=list)
     writes: list[AttributeWrite] = field(default_factory=list)
+    kept: set[Anchor] = field(default_factory=set)
+    """Where modules were made that were then put into attributes of self."""
     returns: list[Value] = field(default_factory=list)
     free_names: list[FreeName] = field(default_factory=list)
     reuses: list[Reuse] = field(default_factory=list)
@@ -154,6 +183,7 @@ class FunctionFacts:
     stream_tests: list[StreamTest] = field(default_factory=list)
     flags_passed: list[FlagPassed] = field(default_factory=list)
     mode_methods_tested: list[ModeMethodTested] = field(default_factory=list)
+    jits: list[JitCall] = field(default_factory=list)
     modes_set_by_call: list[ModeSet] = field(default_factory=list)
     flags_read: set[str] = field(default_factory=set)
     flags_tested: set[str] = field(default_factory=set)

@@ -1,5 +1,6 @@
 """What is in ``flax.nnx`` and ``jax.random``; a test holds it against the installed ones."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,43 @@ MODES: dict[str, BuiltinMode] = {
     "flax.nnx.MultiHeadAttention": BuiltinMode("deterministic", "stochastic", False, None),
     "flax.nnx.SpectralNorm": BuiltinMode("update_stats", "stateful", True, 1),
 }
+
+_NORM, _CELL = "x *mask", "carry inputs"
+_RNN = "inputs *initial_carry rngs seq_lengths return_carry time_major reverse keep_order"
+CALLS: dict[str, str] = {
+    "flax.nnx.BatchNorm": "x use_running_average *mask",
+    "flax.nnx.Bidirectional": _RNN,
+    "flax.nnx.Conv": "inputs out_sharding",
+    "flax.nnx.ConvTranspose": "inputs",
+    "flax.nnx.Dropout": "inputs *deterministic rngs",
+    "flax.nnx.Einsum": "inputs einsum_str out_sharding",
+    "flax.nnx.Embed": "inputs out_sharding",
+    "flax.nnx.GRUCell": _CELL,
+    "flax.nnx.GroupNorm": _NORM,
+    "flax.nnx.InstanceNorm": _NORM,
+    "flax.nnx.LSTMCell": _CELL,
+    "flax.nnx.LayerNorm": _NORM,
+    "flax.nnx.Linear": "inputs out_sharding",
+    "flax.nnx.LinearGeneral": "inputs out_sharding",
+    "flax.nnx.LoRALinear": "x out_sharding",
+    "flax.nnx.MultiHeadAttention": (
+        "inputs_q inputs_k inputs_v *mask deterministic rngs sow_weights decode is_causal"
+        " out_sharding qkv_sharding"
+    ),
+    "flax.nnx.OptimizedLSTMCell": _CELL,
+    "flax.nnx.PReLU": "inputs",
+    "flax.nnx.RMSNorm": "x mask",
+    "flax.nnx.RNN": _RNN,
+    "flax.nnx.SimpleCell": _CELL,
+    "flax.nnx.SpectralNorm": "x update_stats",
+}
+"""The parameters of ``__call__``, keyword-only from ``*`` on, of layers that take no others."""
+
+WRAPPERS = frozenset(
+    {"flax.nnx.Sequential", "flax.nnx.RNN", "flax.nnx.Bidirectional", "flax.nnx.List"}
+    | {"flax.nnx.WeightNorm", "flax.nnx.SpectralNorm", "flax.nnx.Dict", "flax.nnx.LoRA"}
+)
+"""Layers that are made of others, which may be older than they are."""
 
 RATES: dict[str, tuple[str, int | None]] = {
     "flax.nnx.Dropout": ("rate", 0),
@@ -82,6 +120,20 @@ DROPOUT_STREAMS = frozenset({"dropout", "drop_path", "droppath", "stochastic_dep
 
 KEY_KEYWORDS = frozenset({"rngs", "rng", "key", "dropout_rng", "prng_key"})
 """Keywords by which calls take a key."""
+
+
+_MODE_NAME = re.compile(r"train|infer|eval|determ|mode|test")
+_RATE_NAME = re.compile(r"rate|prob|(?:^|_)p$|dropout|drop_path|droppath|noise|std|sigma|scale")
+
+
+def is_about_mode(name: str) -> bool:
+    """Whether a parameter or attribute may hold the mode, by its name."""
+    return _MODE_NAME.search(name) is not None
+
+
+def is_rate(name: str) -> bool:
+    """Whether an attribute is how much is dropped, by its name, not whether."""
+    return _RATE_NAME.search(name) is not None and not is_about_mode(name)
 
 
 def canonical(name: str) -> str:

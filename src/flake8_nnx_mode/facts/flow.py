@@ -28,6 +28,8 @@ from flake8_nnx_mode.facts.events import (
     FlagPassed,
     FreeName,
     FunctionFacts,
+    JitCall,
+    LocalRun,
     ModeMethodTested,
     ModeSet,
     ModuleCall,
@@ -71,6 +73,7 @@ from flake8_nnx_mode.facts.values import (
     bounded,
     choose,
     each_guard,
+    makings,
     mixed,
     options,
     present,
@@ -93,6 +96,7 @@ _CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault 
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
 _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
+_JITS = frozenset({"jax.jit", "flax.nnx.jit"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
     | {"flax.nnx.List"}
@@ -177,10 +181,12 @@ class Flow:
         self._flags = self.facts.flags
         self._mode_set = False
         self._nested = 0
+        self._runs: dict[int, LocalRun] = {}
         self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
         self._tests: list[_Mentioned] = []
         self._consumed: dict[object, Consumption] = {}
         self._discarded: set[code.At] = set()
+        self._certain = True
         self._assigned: tuple[code.At, str, Anchor] | None = None
 
     # -- the engine ------------------------------------------------------------------------
@@ -424,16 +430,26 @@ class Flow:
         return False
 
     def _define(self, statement: code.DefineFunction) -> Step:
-        for expression in (*statement.decorators, *statement.defaults):
+        jits: list[tuple[str, Arguments]] = []
+        for expression in statement.decorators:
+            jits += _as_jit(_value((yield expression)))
+        for expression in statement.defaults:
             yield expression
         for node in code.walk(statement.body):
             if isinstance(node, code.Outer):  # it may rebind them whenever it is called
                 self._variables.update(dict.fromkeys(node.names, UNKNOWN))
-        self._variables[statement.name] = self._local(statement)
+        local = self._local(statement)
+        self._variables[statement.name] = local
+        for by, args in jits:
+            place = self._anchor(statement.at)
+            self.facts.jits.append(JitCall(self._runs[local.number], by, args, place))
+            yield from self._enter(local)  # who compiles it means to call it
         return False
 
     def _local(self, node: code.DefineFunction | code.Lambda) -> LocalFunction:
         local = LocalFunction(new_number())
+        names = tuple(name for name, _ in node.parameters)
+        self._runs[local.number] = LocalRun(names, len(names) - len(node.defaults))
         self._locals[local.number] = node
         return local
 
@@ -449,7 +465,8 @@ class Flow:
                     # Each once; one that was kept on self by another method is not ours.
                     node = self._locals.pop(option.number, None)
                     if node is not None:
-                        yield from self._inner(node.parameters, node.body)
+                        run = self._runs[option.number]
+                        yield from self._inner(node.parameters, node.body, run)
 
     def _define_class(self, statement: code.DefineClass) -> Step:
         bindings = self._function.scope.bindings.get(statement.name, [])
@@ -462,7 +479,10 @@ class Flow:
         yield
 
     def _inner(
-        self, parameters: Iterable[tuple[str, code.Expression | None]], body: object
+        self,
+        parameters: Iterable[tuple[str, code.Expression | None]],
+        body: object,
+        run: LocalRun,
     ) -> Step:
         """The body of a nested function, run on unknown arguments."""
         before, flags, outer, mode_set = self._fork(), self._flags, self._guards, self._mode_set
@@ -479,12 +499,22 @@ class Flow:
         own_names = (*names, *code.bound_names(body))
         self._variables.update(dict.fromkeys(own_names, UNKNOWN) | values)
         self._consumed = {}
+        noted_before = [set(noted) for noted in self._flags_noted()]
+        calls, consumptions = len(self.facts.calls), len(self.facts.consumptions)
         self._nested += 1
         result = yield body
         self._nested -= 1
+        run.flags, run.flags_tested = own, frozenset(self.facts.flags_tested.intersection(own))
+        run.calls = self.facts.calls[calls:]
+        run.consumptions = self.facts.consumptions[consumptions:]
         self._restore(before)
         self._flags, self._guards, self._mode_set = flags, outer, mode_set
+        for noted, earlier in zip(self._flags_noted(), noted_before, strict=True):
+            noted -= set(own) - earlier  # what it does with flags of its own
         return result
+
+    def _flags_noted(self) -> tuple[set[str], ...]:
+        return self.facts.flags_read, self.facts.flags_tested, self.facts.flags_deleted
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -613,6 +643,7 @@ class Flow:
 
     def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
         self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at)))
+        self.facts.kept |= makings(value)
         self.facts.initialised |= traits_of(value).draws
         if traits_of(value).flags:
             self._mode_set = True
@@ -739,6 +770,7 @@ class Flow:
             self._asked(value, argument.value)
 
     def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        self._certain = not any(isinstance(option, Opaque) for option in options(func))
         if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
             return self._call_module(func, args, node)
         return choose(*(self._apply_one(option, args, node) for option in options(func)))
@@ -911,9 +943,11 @@ class Flow:
     def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
         assigned = None
         label = _label(node.func).removesuffix(f".{name}")
-        if self._assigned is not None and self._assigned[:2] == (node.at, label):
+        if self._assigned is not None and self._assigned[:2] == (node.at, label) and not node.args:
             assigned = self._assigned[2]
-        used = node.at not in self._discarded
+        # Another method may have changed an attribute of self, most likely in the same way.
+        certain = self._certain or label.startswith("self.")
+        used = certain and node.at not in self._discarded
         place = self._anchor(node.at)
         self.facts.modes_set_by_call.append(ModeSet(receiver, label, name, place, used, assigned))
 
@@ -947,6 +981,10 @@ class Flow:
             return Items((anew(derived),)) if short == "split" else anew(derived)
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
             return self._world.instance(args.positional[0]) or args.positional[1]
+        if name in _JITS:
+            if first is None:
+                return Partial(Symbol(name), args)
+            self._jit(name, first, args, node)
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
             return first
         match short if name.startswith(("builtins.", "functools.")) else "":
@@ -975,12 +1013,21 @@ class Flow:
                 self.facts.initialised |= traits_of(args.positional[2]).draws
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
-                        self._write(attribute, args.positional[2], node.at, whole=True)
+                        self._write(attribute, mixed(args.positional[2]), node.at, whole=True)
             case "hasattr" if self._tests:
                 self._tests[-1].optional = True
             case "isinstance" if self._tests:
                 self._tests[-1].strings.add("isinstance")
         return _result(args)
+
+    def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> None:
+        function: Function | LocalRun | None = None
+        if isinstance(compiled, FunctionDefinition):
+            function = compiled.outline
+        elif isinstance(compiled, LocalFunction):
+            function = self._runs.get(compiled.number)
+        if function is not None:
+            self.facts.jits.append(JitCall(function, name, args, self._anchor(node.at)))
 
     def _derive(self, key: Value, args: Arguments) -> Value:
         """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
@@ -1002,6 +1049,8 @@ class Flow:
         outer = self._guards
         self._guards = Guards(guard, outer)
         right = _value((yield node.operands[1]))
+        if self._tests:
+            self._asked(right, node.operands[1])
         self._guards = outer
         if node.operator == "or" and not isinstance(left, Opaque | Flag | Constant):
             return choose(*present(left), right)
@@ -1159,6 +1208,15 @@ _LEAVES: dict[type, Callable[[Flow, Any], Value]] = {
 def _value(result: Value | bool) -> Value:
     assert not isinstance(result, bool)
     return result
+
+
+def _as_jit(decorator: Value) -> Iterator[tuple[str, Arguments]]:
+    """The jit that a decorator is, with its arguments, if it is one."""
+    match decorator:
+        case Symbol(name) if name in _JITS:
+            yield name, Arguments((), ())
+        case Partial(Symbol(name), args) if name in _JITS:
+            yield name, args
 
 
 def _last_name(node: code.Expression) -> str | None:

@@ -1,17 +1,21 @@
-"""How a call of a child treats its mode: told, not told, and what that leads to."""
+"""How a call of a child treats its mode: told, told wrongly, not told, and what that leads to."""
 
+import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FunctionFacts, ModuleCall
-from flake8_nnx_mode.facts.modules import ClassFacts, Kind, ModeParameter
+from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun, ModuleCall
+from flake8_nnx_mode.facts.modules import ClassFacts, Kind, ModeParameter, Signature
 from flake8_nnx_mode.facts.project import Project, drops, fixed_mode
 from flake8_nnx_mode.facts.values import (
     Arguments,
     ClassDefinition,
+    Constant,
+    Flag,
+    Guard,
     Instance,
     Symbol,
     Value,
@@ -19,56 +23,110 @@ from flake8_nnx_mode.facts.values import (
     present,
     traits_of,
 )
+from flake8_nnx_mode.syntax import code
+from flake8_nnx_mode.syntax.book import Anchor
 from flake8_nnx_mode.syntax.outline import Function
 
-Reason = Literal["required", "not forwarded", "trains by default", "implicit"]
+Mistake = Literal[
+    "unknown keyword",
+    "wrong place",
+    "inverted",
+    "hard-coded",
+    "required",
+    "not forwarded",
+    "trains by default",
+    "implicit",
+]
+"""In order: of two on one call, the first one counts."""
+
 _TRAINING_METHODS = "train loss fit update elbo objective mc_ dropout".split()
-_MODE_ATTRIBUTE = re.compile(r"train|infer|eval|determ|mode|test")
+_LITERAL_METHODS = re.compile(
+    r"generat|predict|sampl|(?:^|_)mc_|dropout|infer|eval|rollout|target|teacher|determ|stochastic"
+)
+_LITERAL_CHILDREN = re.compile(r"teacher|target|ema(?:\b|_)|frozen|pretrained|momentum|reference")
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
-    """A child is called without its mode.
+class ModeMistake:
+    """What is wrong with the mode that one call gives, or does not give."""
 
-    ``reason`` is the worst of: the call raises TypeError (required); the code around it knows the
-    mode and keeps it to itself (not forwarded); the child trains unless told otherwise, and nothing
-    here could tell it (trains by default); or the mode is left to constructors, ``.eval()`` and
-    views, which is a matter of style (implicit).
-    """
-
-    reason: Reason
+    mistake: Mistake
+    call: ModuleCall | None
+    """None where it is not known that a module is called."""
+    where: Anchor
+    """The argument at fault, or the call."""
     child: str
-    parameter: str
+    parameter: str | None
+    """The mode flag of the child that this is about; None if it has none."""
     argument: str | None
     """What to write, where the code around the call has a flag for it: ``train=train``."""
+    wrong: str = ""
+    """The name that the argument goes to, or the keyword that is not there."""
+    plain: bool = False
+    """Whether ``argument`` may be written: it is right whatever value the flag has."""
+
+    @property
+    def label(self) -> str:
+        """What to call the child in a message."""
+        named = self.call.label if self.call is not None else ""
+        return f"`{named or self.child}`"
 
 
-def untold_calls(
+def mode_mistakes(
     project: Project, function: Function, owner: ClassFacts | None, *, implicit: bool = False
-) -> Iterator[tuple[ModuleCall, Untold]]:
-    """The calls in a function of the file at hand that leave the mode of a child open.
+) -> Iterator[ModeMistake]:
+    """What calls in a function of the file at hand do wrong about modes, one mistake a call.
 
-    Those where that is only implicit are left out unless ``implicit``.
+    Where a mode is only implicit, that is left out unless ``implicit``.
     """
-    if not (_may_call_modes(project, function, owner) or implicit):
+    if not (implicit or _may_tell_modes(project, function, owner)):
         return
+    known = project.mode_mistakes
+    if function not in known:
+        known[function] = tuple(_find(project, function, owner))
+    for mistake in known[function]:
+        if implicit or mistake.mistake != "implicit":
+            yield mistake
+
+
+def _find(project: Project, function: Function, owner: ClassFacts | None) -> Iterator[ModeMistake]:
     facts = project.facts(function, owner)
+    told_wrongly: set[code.At] = set()
     for call in facts.calls:
-        untold = _untold(project, function, owner, facts, call)
-        if untold is not None and (implicit or untold.reason != "implicit"):
-            yield call, untold
+        mistake = _Judge(project, function, owner, facts, call).mistake()
+        if mistake is not None:
+            yield mistake
+            if mistake.mistake in ("unknown keyword", "wrong place", "inverted"):
+                told_wrongly.update(argument.at for argument in call.node.args)
+    polarity = project.settings.mode_flags
+    for passed in facts.flags_passed:
+        means_train = polarity.get(passed.flag.name) != passed.flag.negated
+        if means_train != polarity[passed.name] and passed.argument.at not in told_wrongly:
+            flag = passed.flag.name
+            value, plain = _as_value(passed.name, flag, project, function)
+            yield ModeMistake(
+                "inverted",
+                None,
+                passed.argument,
+                "",
+                passed.name,
+                f"{passed.name}={value}",
+                plain=plain and _names_flag(passed.value, flag),
+            )
 
 
-def _may_call_modes(project: Project, function: Function, owner: ClassFacts | None) -> bool:
+def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | None) -> bool:
     """Whether the text of the function, or of its class, gives a reason to read the body."""
     book = project.book
     names = project.mode_taking_names(book)
+    if any(project.is_mode_flag(p) for p in function.parameters):
+        return True
+    if owner is not None and owner.is_module and owner.is_init_like(function):
+        return False
+    if book.mentions(function, *project.settings.mode_flags):
+        return True
     if owner is None:
         return names is None or book.mentions(function, *names)
-    if owner.is_module and owner.is_init_like(function):
-        return False
-    if owner.is_module and any(project.is_mode_flag(p) for p in function.parameters):
-        return True
     return any(_names_a_mode_taker(project, definition) for definition in owner.ancestry.classes)
 
 
@@ -80,41 +138,222 @@ def _names_a_mode_taker(project: Project, definition: ClassDefinition) -> bool:
     return any(definition.book.mentions(m, *names) for m in definition.outline.methods.values())
 
 
-def _untold(
-    project: Project,
-    function: Function,
-    owner: ClassFacts | None,
-    facts: FunctionFacts,
-    call: ModuleCall,
-) -> Untold | None:
-    guards = tuple(each_guard(call.guards))
-    excused = any(guard.excused or "isinstance" in guard.strings for guard in guards)
-    if call.args.open or excused or _mode_was_set(owner, call.label):
-        return None
-    flags = tuple(flag for flag in call.flags if flag not in facts.flags_deleted)
-    given = (call.child, *call.args.all())  # the child may have been built with the flag
-    passed_on = {flag for value in given for flag in traits_of(value).flags}
-    if passed_on.intersection(call.flags):
-        return None
-    in_forward = owner is not None and owner.is_module
-    tested = call.after_mode_set or any(
-        guard.flags.intersection(call.flags)
-        or any(_MODE_ATTRIBUTE.search(name) for name in guard.attributes)
-        for guard in guards
-    )
-    found = []
-    for option in present(call.child):
-        child = _child(project, option)
-        if child is None or not child.modes or _told(child.modes, call.args):
+@dataclass(frozen=True, slots=True)
+class _Child:
+    name: str
+    modes: tuple[ModeParameter, ...]
+    signature: Signature
+    builtin: bool
+    heeds_mode: bool
+    """Whether it is known that what the call says of the mode would matter."""
+    uses_flag: bool
+    """Whether what the call says is read at all."""
+    kinds: frozenset[Kind]
+
+
+@dataclass(slots=True)
+class _Judge:
+    """Judges one call."""
+
+    project: Project
+    function: Function
+    owner: ClassFacts | None
+    facts: FunctionFacts
+    call: ModuleCall
+
+    def mistake(self) -> ModeMistake | None:
+        """What is wrong with the call; None if nothing is known to be."""
+        if any(guard.excused or "isinstance" in guard.strings for guard in self._guards()):
             return None
-        reason = _reason(child, function, flags, tested=tested, in_forward=in_forward)
-        deleted = bool(call.flags) and not flags  # `del train`: it knows what it does
-        if reason is None or (deleted and reason != "required"):
+        found = []
+        for option in present(self.call.child):
+            child = _child(self.project, option)
+            if child is None:
+                return None
+            mistake = self._of_child(child)
+            if mistake is None:
+                return None
+            found.append(mistake)
+        return found[0] if len({(m.mistake, m.where.at) for m in found}) == 1 else None
+
+    def _guards(self) -> tuple[Guard, ...]:
+        return tuple(each_guard(self.call.guards))
+
+    def _of_child(self, child: _Child) -> ModeMistake | None:
+        return (
+            self._unknown_keyword(child)
+            or self._by_position(child)
+            or self._inverted(child)
+            or self._hard_coded(child)
+            or self._untold(child)
+        )
+
+    def _made(
+        self,
+        mistake: Mistake,
+        child: _Child,
+        mode: ModeParameter | None,
+        argument: code.Argument | None = None,
+        *,
+        flags: tuple[str, ...] = (),
+        wrong: str = "",
+        literal: bool = False,
+    ) -> ModeMistake:
+        chapter = self.call.anchor.chapter
+        text, plain = None, False
+        if mode is not None:
+            text, plain = _argument(mode, flags, self.project, self.function)
+        if argument is not None and not literal:
+            plain = plain and any(_names_flag(argument.value, flag) for flag in flags)
+        return ModeMistake(
+            mistake,
+            self.call,
+            self.call.anchor if argument is None else Anchor(chapter, argument.at),
+            child.name,
+            mode.name if mode is not None else None,
+            text,
+            wrong,
+            plain,
+        )
+
+    # -- told, but wrongly ---------------------------------------------------------------------
+
+    def _unknown_keyword(self, child: _Child) -> ModeMistake | None:
+        if child.signature.more_keywords:
             return None
-        mode = _fitting(child.modes, flags, project)
-        found.append(Untold(reason, child.name, mode.name, _argument(mode, flags, project)))
-    reasons = {untold.reason for untold in found}
-    return found[0] if len(reasons) == 1 else None
+        for argument in self.call.node.args:
+            name = argument.keyword
+            if (
+                name is not None
+                and name in self.project.settings.mode_flags
+                and name not in child.signature.keywords
+            ):
+                value = self.call.args.get(name)
+                flags = (value.name,) if isinstance(value, Flag) else ()
+                told = _told(child.modes, self.call.args)
+                mode = None if told else _fitting(child.modes, flags, self.project)
+                return self._made("unknown keyword", child, mode, argument, flags=flags, wrong=name)
+        return None
+
+    def _by_position(self, child: _Child) -> ModeMistake | None:
+        """A flag handed over by position: to another parameter, or to none."""
+        args = self.call.args
+        nodes = [a for a in self.call.node.args if a.keyword is None and not a.star]
+        bound = len(args.positional) - len(nodes)  # by functools.partial
+        if args.open or not child.modes:
+            return None
+        for index, value in enumerate(args.positional):
+            if index < bound or not isinstance(value, Flag):
+                continue
+            names = child.signature.positional
+            target = names[index] if index < len(names) else ""
+            if child.signature.more_positional or any(m.name == target for m in child.modes):
+                continue
+            if _told(child.modes, args) or flax_api.is_about_mode(target):
+                continue
+            mode = _fitting(child.modes, (value.name,), self.project)
+            argument = nodes[index - bound]
+            last = self.call.node.args[-1] is argument
+            found = self._made("wrong place", child, mode, argument, flags=(value.name,))
+            return replace(found, wrong=target, plain=found.plain and last)
+        return None
+
+    def _inverted(self, child: _Child) -> ModeMistake | None:
+        polarity = self.project.settings.mode_flags
+        for mode in child.modes:
+            value = self.call.args.get(mode.name, mode.position)
+            if not isinstance(value, Flag):
+                continue
+            means_train = polarity.get(value.name) != value.negated
+            if means_train != mode.train_like:
+                argument = self._node_of(mode)
+                if argument is not None:
+                    return self._made("inverted", child, mode, argument, flags=(value.name,))
+        return None
+
+    def _node_of(self, mode: ModeParameter) -> code.Argument | None:
+        """The argument that fills ``mode``; None if it was bound before."""
+        for argument in self.call.node.args:
+            if argument.keyword == mode.name:
+                return argument
+        nodes = [a for a in self.call.node.args if a.keyword is None and not a.star]
+        if mode.position is None:
+            return None
+        index = mode.position - (len(self.call.args.positional) - len(nodes))
+        return nodes[index] if 0 <= index < len(nodes) else None
+
+    def _hard_coded(self, child: _Child) -> ModeMistake | None:
+        owner, function = self.owner, self.function
+        if owner is None or not owner.is_module or owner.is_init_like(function):
+            return None
+        if not (child.uses_flag and (child.builtin or child.kinds)):
+            return None
+        if self._is_tested() or self._passed_on() or _LITERAL_CHILDREN.search(self.call.label):
+            return None
+        if _LITERAL_METHODS.search(function.name) or (self.call.flags and not self._flags()):
+            return None
+        for mode in child.modes:
+            value, argument = self.call.args.get(mode.name, mode.position), self._node_of(mode)
+            if argument is None or not isinstance(value, Constant):
+                continue
+            if not (isinstance(value.value, bool) and isinstance(argument.value, code.Constant)):
+                continue
+            trains = value.value == mode.train_like
+            if self._flags() or (trains and function.name == "__call__"):
+                flags = self._flags()
+                return self._made("hard-coded", child, mode, argument, flags=flags, literal=True)
+        return None
+
+    # -- not told ------------------------------------------------------------------------------
+
+    def _untold(self, child: _Child) -> ModeMistake | None:
+        if self.call.args.open or _mode_was_set(self.owner, self.call.label) or self._passed_on():
+            return None
+        if not child.modes or _told(child.modes, self.call.args):
+            return None
+        flags = self._flags()
+        mistake = self._reason(child, flags)
+        deleted = bool(self.call.flags) and not flags  # `del train`: it knows what it does
+        if mistake is None or (deleted and mistake != "required"):
+            return None
+        mode = _fitting(child.modes, flags, self.project)
+        return self._made(mistake, child, mode, flags=flags)
+
+    def _reason(self, child: _Child, flags: tuple[str, ...]) -> Mistake | None:
+        if any(mode.required for mode in child.modes):
+            return "required"
+        if self._is_tested() or not child.heeds_mode:
+            return None
+        in_forward = self.owner is not None and self.owner.is_module
+        if flags:
+            unclear = self.owner is not None and not in_forward and child.builtin
+            return None if unclear else "not forwarded"
+        if not in_forward or not child.kinds:
+            return None
+        if (
+            not child.builtin
+            and any(mode.trains_by_default for mode in child.modes)
+            and not any(word in self.function.name for word in _TRAINING_METHODS)
+        ):
+            return "trains by default"
+        return "implicit"
+
+    def _flags(self) -> tuple[str, ...]:
+        """The flags around the call that are there to be used."""
+        return tuple(f for f in self.call.flags if f not in self.facts.flags_deleted)
+
+    def _passed_on(self) -> bool:
+        """Whether a flag goes into the call in any way; the child may have been built with it."""
+        given = (self.call.child, *self.call.args.all())
+        return any(not traits_of(v).flags.isdisjoint(self.call.flags) for v in given)
+
+    def _is_tested(self) -> bool:
+        """Whether the call depends on the mode by where it stands."""
+        return self.call.after_mode_set or any(
+            guard.flags.intersection(self.call.flags)
+            or any(map(flax_api.is_about_mode, guard.attributes))
+            for guard in self._guards()
+        )
 
 
 def _mode_was_set(owner: ClassFacts | None, label: str) -> bool:
@@ -123,66 +362,44 @@ def _mode_was_set(owner: ClassFacts | None, label: str) -> bool:
     return owner is not None and not owner.modes_set.isdisjoint({"*", attribute})
 
 
-def _reason(
-    child: "_Child", function: Function, flags: tuple[str, ...], *, tested: bool, in_forward: bool
-) -> Reason | None:
-    if any(mode.required for mode in child.modes):
-        return "required"
-    if tested or not child.heeds_mode:
-        return None
-    if flags:
-        return "not forwarded"
-    if not in_forward or not child.kinds:
-        return None
-    if (
-        not child.builtin
-        and any(mode.trains_by_default for mode in child.modes)
-        and not any(word in function.name for word in _TRAINING_METHODS)
-    ):
-        return "trains by default"
-    return "implicit"
-
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    name: str
-    modes: tuple[ModeParameter, ...]
-    builtin: bool
-    heeds_mode: bool
-    """Whether it is known that what the call says of the mode would matter."""
-    kinds: frozenset[Kind]
-
-
 def _child(project: Project, value: Value) -> _Child | None:
     match value:
         case Instance(ClassDefinition() as of, made_with) if builtin := project.class_facts(
             of
         ).plain_subclass_of:
             return _child(project, Instance(Symbol(builtin), made_with))
-        case Instance(Symbol(name), made_with) if name in flax_api.MODES:
-            mode = flax_api.MODES[name]
-            parameter = ModeParameter(
-                mode.flag,
-                mode.train_value,
-                mode.position,
-                required=False,
-                trains_by_default=True,
-            )
-            open_ = not fixed_mode(name, made_with) and drops(name, made_with)
-            return _Child(name, (parameter,), True, open_, project.kinds(value))
+        case Instance(Symbol(name), made_with) if name in flax_api.CALLS:
+            return _builtin(project, value, name, made_with)
         case Instance(ClassDefinition() as of, made_with):
             facts = project.class_facts(of)
             if not facts.is_module:
                 return None
-            modes = facts.mode_parameters()
-            if not modes:
+            modes, signature = facts.mode_parameters(), facts.signature()
+            if modes is None or signature is None:
                 return None
             told = made_with is not None and any(
                 name in project.settings.mode_flags for name, _ in made_with.keywords
             )
-            heeds = not told and all(facts.uses_flag(mode.name) for mode in modes)
-            return _Child(facts.outline.name, modes, False, heeds, project.kinds(value))
+            uses = all(facts.uses_flag(mode.name) for mode in modes)
+            name, kinds = facts.outline.name, project.kinds(value)
+            return _Child(name, modes, signature, False, uses and not told, uses, kinds)
     return None
+
+
+def _builtin(project: Project, value: Value, name: str, made_with: Arguments | None) -> _Child:
+    positional, _, keyword_only = flax_api.CALLS[name].partition("*")
+    signature = Signature(
+        tuple(positional.split()), frozenset(f"{positional} {keyword_only}".split())
+    )
+    mode = flax_api.MODES.get(name)
+    if mode is None:
+        return _Child(name, (), signature, True, False, False, frozenset())
+    parameter = ModeParameter(
+        mode.flag, mode.train_value, mode.position, required=False, trains_by_default=True
+    )
+    dropping = drops(name, made_with)
+    heeds = dropping and not fixed_mode(name, made_with)
+    return _Child(name, (parameter,), signature, True, heeds, dropping, project.kinds(value))
 
 
 def _told(modes: tuple[ModeParameter, ...], args: Arguments) -> bool:
@@ -191,19 +408,61 @@ def _told(modes: tuple[ModeParameter, ...], args: Arguments) -> bool:
 
 def _fitting(
     modes: tuple[ModeParameter, ...], flags: tuple[str, ...], project: Project
-) -> ModeParameter:
+) -> ModeParameter | None:
     """The parameter to name in the message: a required one, or one that a flag here can fill."""
     same = [
         mode
         for mode in modes
         if any(project.settings.mode_flags.get(flag) == mode.train_like for flag in flags)
     ]
-    return next((mode for mode in modes if mode.required), (same or list(modes))[0])
+    return next((mode for mode in modes if mode.required), next(iter(same or modes), None))
 
 
-def _argument(mode: ModeParameter, flags: tuple[str, ...], project: Project) -> str | None:
+def _argument(
+    mode: ModeParameter, flags: tuple[str, ...], project: Project, function: Function
+) -> tuple[str | None, bool]:
+    """What to write, ``train=train``, and whether that is right whatever the flag holds."""
     polarity = project.settings.mode_flags
     for flag in sorted(flags, key=lambda flag: polarity.get(flag) != mode.train_like):
-        same = polarity.get(flag) == mode.train_like
-        return f"{mode.name}={flag}" if same else f"{mode.name}=not {flag}"
-    return None
+        if polarity.get(flag) == mode.train_like:
+            return f"{mode.name}={flag}", True
+        return f"{mode.name}=not {flag}", _is_never_none(function, flag)
+    return None, False
+
+
+def _as_value(parameter: str, flag: str, project: Project, function: Function) -> tuple[str, bool]:
+    """``flag`` as a value for a parameter whose name is a mode."""
+    polarity = project.settings.mode_flags
+    if polarity.get(flag) == polarity[parameter]:
+        return flag, True
+    return f"not {flag}", _is_never_none(function, flag)
+
+
+def _is_never_none(function: Function, flag: str) -> bool:
+    """Whether a flag is a parameter of the function that holds True or False, never None."""
+    parameter = function.parameter(flag)
+    if parameter is None:
+        return False
+    texts = [ast.unparse(n) for n in (parameter.default, parameter.annotation) if n is not None]
+    return not any(re.search(r"\bNone\b|Optional|Any\b", text) for text in texts)
+
+
+def _names_flag(node: code.Expression, flag: str) -> bool:
+    """Whether an argument is just ``flag`` or ``not flag``."""
+    if isinstance(node, code.Not):
+        node = node.operand
+    return isinstance(node, code.Name) and node.id == flag
+
+
+def tells_mode(project: Project, facts: FunctionFacts | LocalRun, flag: str) -> bool:
+    """Whether a function passes ``flag`` to a layer that asks whether it is true."""
+    for call in facts.calls:
+        for option in present(call.child):
+            child = _child(project, option)
+            if child is None or not child.uses_flag:
+                continue
+            for mode in child.modes:
+                value = call.args.get(mode.name, mode.position)
+                if isinstance(value, Flag) and value.name == flag:
+                    return True
+    return False

@@ -84,6 +84,17 @@ class ModeParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """What a call of a child can be given."""
+
+    positional: tuple[str, ...]
+    keywords: frozenset[str]
+    """All names by which arguments can be given."""
+    more_positional: bool = False
+    more_keywords: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A module holds a stochastic or stateful layer.
 
@@ -103,6 +114,8 @@ class Ancestry:
     is_module: bool
     resolved: bool
     """Whether every base is known, so that nothing can come from one that was not read."""
+    known: bool
+    """Whether at least the bases are known that were not read: layers of ``flax.nnx``."""
 
 
 @dataclass(eq=False)
@@ -136,27 +149,30 @@ class ClassFacts:
         lines: list[list[ClassDefinition]] = []
         is_module = False
         bases, resolved = self._bases
+        known = resolved
         direct = [base for base in bases if isinstance(base, ClassDefinition)]
         for base in bases:
             if isinstance(base, ClassDefinition):
                 facts = self.project.class_facts(base)
                 if facts._finding_bases and "ancestry" not in facts.__dict__:
-                    resolved = False  # it is its own base, by way of an import cycle
+                    resolved = known = False  # it is its own base, by way of an import cycle
                     continue
                 lines.append(list(facts.ancestry.classes))
                 builtins |= facts.ancestry.builtins
                 is_module |= facts.ancestry.is_module
                 resolved &= facts.ancestry.resolved
+                known &= facts.ancestry.known
             elif base in self.project.settings.module_bases:
-                is_module, resolved = True, False
+                is_module, resolved, known = True, False, False
             else:
                 resolved &= base in _PLAIN_BASES
+                known &= base in _PLAIN_BASES | flax_api.LAYERS
                 if base == flax_api.MODULE or base in flax_api.LAYERS:
                     is_module = True
                     builtins.add(base)
         above = lines[0] if len(direct) == len(lines) == 1 else _merged([*lines, direct])
         order = (self.definition, *above)
-        return Ancestry(order, frozenset(builtins), is_module, resolved)
+        return Ancestry(order, frozenset(builtins), is_module, resolved, known)
 
     @cached_property
     def _bases(self) -> tuple[list[ClassDefinition | str], bool]:
@@ -411,6 +427,25 @@ class ClassFacts:
 
     def mode_parameters(self) -> tuple[ModeParameter, ...] | None:
         """The mode flags that ``__call__`` takes; None where that is not known."""
+        function = self._call_method()
+        return None if function is None else tuple(self._mode_parameters(function))
+
+    def signature(self) -> Signature | None:
+        """What ``__call__`` can be given; None where that is not known."""
+        function = self._call_method()
+        if function is None:
+            return None
+        own = function.parameters[1:]
+        plain = [p for p in own if not p.kind.startswith("var-")]
+        return Signature(
+            tuple(p.name for p in plain if p.kind != "keyword-only"),
+            frozenset(p.name for p in plain if p.kind != "positional-only"),
+            any(p.kind == "var-positional" for p in own),
+            any(p.kind == "var-keyword" for p in own),
+        )
+
+    def _call_method(self) -> Function | None:
+        """``__call__``, if it can be called as it is written."""
         found = self.find_method("__call__")
         if found is None:
             return None
@@ -421,7 +456,7 @@ class ClassFacts:
             decorated += [(owner.book, owner.outline.outer, d) for d in decorators]
         if not all(self._is_harmless(*place) for place in decorated):
             return None
-        return tuple(self._mode_parameters(function))
+        return function
 
     def _mode_parameters(self, function: Function) -> Iterator[ModeParameter]:
         for index, parameter in enumerate(function.parameters):
@@ -447,16 +482,22 @@ class ClassFacts:
     @cached_property
     def kinds(self) -> frozenset[Kind]:
         """The kinds of layer that it is known to hold, or be, however deep."""
-        kinds: set[Kind] = set()
+        kinds = {kind for value in self.built() for kind in self.project.kinds(value)}
         for definition, function in _methods(self.ancestry.classes):
             if self.is_init_like(function):
-                for write in self.facts(function, definition).writes:
-                    kinds |= self.project.kinds(write.value)
-            elif definition.book.mentions(function, *flax_api.DROPOUT_STREAMS):
+                continue
+            if definition.book.mentions(function, *flax_api.DROPOUT_STREAMS):
                 draws = self.facts(function, definition).draws
                 if any(draw.stream in flax_api.DROPOUT_STREAMS for draw in draws):
                     kinds.add(Kind("stochastic"))
         return frozenset(kinds)
+
+    def built(self) -> Iterator[Value]:
+        """What construction puts into the attributes."""
+        for definition, function in _methods(self.ancestry.classes):
+            if self.is_init_like(function):
+                for write in self.facts(function, definition).writes:
+                    yield write.value
 
     def kind_in(self, kind: Kind, made_with: Arguments | None) -> Iterator[Kind]:
         """``kind`` for an instance: its rate may be 0 by default, or come from further up."""

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts
@@ -37,6 +38,9 @@ from flake8_nnx_mode.settings import Settings
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported, Parameter
 
+if TYPE_CHECKING:
+    from flake8_nnx_mode.facts.modes import ModeMistake
+
 
 class Project:
     """Facts about ``book`` and, on demand, about the files it imports."""
@@ -53,6 +57,8 @@ class Project:
         self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
         self._assigned: dict[Book, frozenset[str]] = {}
         self._nested = 0
+        self.mode_mistakes: dict[Function, tuple["ModeMistake", ...]] = {}
+        """What ``facts.modes`` found, by function: several rules ask for it."""
 
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
         """What is known of a class of the project."""
@@ -258,6 +264,29 @@ class Project:
                 None if chapter is None else written_attributes(chapter.function, owner)
             )
         return self._written[function]
+
+    def holds_state(self, value: Value) -> bool:
+        """Whether ``value`` is a module known to have parameters, statistics or noise of its own."""
+        match value:
+            case Instance(Symbol(name), args) if name in flax_api.WRAPPERS:
+                return args is not None and any(map(self.holds_state, args.all()))
+            case Instance(Symbol(name)):
+                return name in flax_api.LAYERS
+            case Instance(ClassDefinition() as of):
+                if of in self._kinds_busy:
+                    return False
+                self._kinds_busy.add(of)
+                try:
+                    return any(map(self.holds_state, self.class_facts(of).built()))
+                finally:
+                    self._kinds_busy.discard(of)
+            case Boxed():
+                return True
+            case Items(parts) | Choice(parts):
+                return any(map(self.holds_state, parts))
+            case Table(items):
+                return any(self.holds_state(item) for _, item in items)
+        return False
 
     def kinds(self, value: Value) -> frozenset[Kind]:
         """What kinds of layer ``value`` is known to hold, however deep."""

@@ -392,6 +392,18 @@ def traits_of(value: Value) -> Traits:
             return Traits()
 
 
+def makings(value: Value) -> set[Anchor]:
+    """Where the modules in ``value`` were made."""
+    match value:
+        case Instance(made=Making(anchor)):
+            return {anchor}
+        case Items(parts) | Choice(parts):
+            return {anchor for part in parts for anchor in makings(part)}
+        case Table(items):
+            return {anchor for _, item in items for anchor in makings(item)}
+    return set()
+
+
 def bounded(value: Value) -> Value:
     """``value``, or less about it where it has grown out of hand: deep, or of many parts."""
     if not isinstance(value, Items | Table | Boxed | Partial | Instance | Choice):

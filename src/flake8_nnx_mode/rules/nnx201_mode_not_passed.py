@@ -15,6 +15,9 @@ and overwrites its batch statistics, or never drops anything in training.
 ## How to fix
 Forward the flag: `train=train`, or `deterministic=not train` where the child counts the other way.
 
+The fix adds the argument; it is safe, and not offered where the flag may be None and would have to
+be negated.
+
 ## When it stays silent
 When an argument of the call depends on the flag in any way; with `*args` or `**kwargs`; on a branch
 that tests the flag; after `self.train()`, `self.eval()` or `self.set_attributes()`; when the caller
@@ -23,9 +26,10 @@ deleted its flag or the child ignores it; when the child is not known.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import Untold, untold_calls
+from flake8_nnx_mode.facts.modes import ModeMistake, mode_mistakes
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.rules import Remedy, Report, Rule
+from flake8_nnx_mode.rules.remedies import argument_added
 
 BAD = """
 from flax import nnx
@@ -72,26 +76,31 @@ class Net(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for function, owner in project.functions():
-        for call, untold in untold_calls(project, function, owner):
-            yield Report(call.anchor, _message(call.label, untold))
+        for mistake in mode_mistakes(project, function, owner):
+            if mistake.mistake in ("required", "not forwarded", "trains by default"):
+                yield Report(mistake.where, _message(mistake), _remedy(mistake))
 
 
-def _message(label: str, untold: Untold) -> str:
-    called = f"`{label}`" if label else f"`{untold.child}`"
-    add = f"add `{untold.argument}`" if untold.argument else f"pass `{untold.parameter}`"
-    if untold.reason == "required":
-        return (
-            f"{called} is called without `{untold.parameter}`, which is required: TypeError; {add}"
-        )
-    if untold.reason == "not forwarded":
+def _message(mistake: ModeMistake) -> str:
+    called, parameter = mistake.label, mistake.parameter
+    add = f"add `{mistake.argument}`" if mistake.argument else f"pass `{parameter}`"
+    if mistake.mistake == "required":
+        return f"{called} is called without `{parameter}`, which is required: TypeError; {add}"
+    if mistake.mistake == "not forwarded":
         return (
             f"{called} is not told the mode that this code has: it behaves the same in training and"
             f" evaluation; {add}"
         )
     return (
         f"{called} trains unless it is told otherwise, and nothing here can: evaluation runs with"
-        f" noise or overwrites statistics; take a mode flag and pass it as `{untold.parameter}`"
+        f" noise or overwrites statistics; take a mode flag and pass it as `{parameter}`"
     )
+
+
+def _remedy(mistake: ModeMistake) -> Remedy | None:
+    if mistake.call is None or mistake.argument is None or not mistake.plain:
+        return None
+    return argument_added(mistake.call, mistake.argument)
 
 
 RULE = Rule(check, on=True)

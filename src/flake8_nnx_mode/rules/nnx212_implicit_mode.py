@@ -21,7 +21,7 @@ mode or its rate is 0; with `*args` or `**kwargs`; on a branch that tests a mode
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import untold_calls
+from flake8_nnx_mode.facts.modes import mode_mistakes
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
 
@@ -55,14 +55,13 @@ class Net(nnx.Module):
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
         for function in module.forward_methods():
-            for call, untold in untold_calls(project, function, module, implicit=True):
-                if untold.reason == "implicit":
-                    called = f"`{call.label}`" if call.label else f"`{untold.child}`"
+            for mistake in mode_mistakes(project, function, module, implicit=True):
+                if mistake.mistake == "implicit":
                     yield Report(
-                        call.anchor,
-                        f"{called} is called without saying its mode, and layers train unless told"
-                        " otherwise; give this method a mode flag and pass it as"
-                        f" `{untold.parameter}`",
+                        mistake.where,
+                        f"{mistake.label} is called without saying its mode, and layers train"
+                        " unless told otherwise; give this method a mode flag and pass it as"
+                        f" `{mistake.parameter}`",
                     )
 
 

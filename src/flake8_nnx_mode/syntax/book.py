@@ -106,6 +106,14 @@ class Book:
             known = self._words[function] = frozenset(_WORD.findall(self.text_of(function)))
         return not known.isdisjoint(words)
 
+    def span_of_def(self, function: Function) -> Span:
+        """From the ``def`` of a function to the end of its name."""
+        node = function.node
+        start = self.lines.from_ast(node.lineno, node.col_offset)
+        offset = self.lines.offset(start)
+        end = self.text.index(function.name, offset) + len(function.name)
+        return Span(start, self.lines.position(end))
+
     def span_of(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
         """Where a node of the outline is."""
         assert node.end_lineno is not None

@@ -84,6 +84,15 @@ class Function:
         assert self.node.end_lineno is not None
         return self.node.end_lineno
 
+    @property
+    def is_stub(self) -> bool:
+        """Whether its body does nothing: a docstring, ``...``, ``pass``, ``raise``."""
+        return all(
+            isinstance(statement, ast.Pass | ast.Raise)
+            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+            for statement in self.node.body
+        )
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name."""
         return next((p for p in self.parameters if p.name == name), None)

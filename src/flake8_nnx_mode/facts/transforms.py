@@ -1,0 +1,123 @@
+"""Functions that are compiled: by a decorator, or by ``step = nnx.jit(step)``."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import (
+    Arguments,
+    Constant,
+    FunctionDefinition,
+    Items,
+    Symbol,
+    Value,
+)
+from flake8_nnx_mode.model import Span
+from flake8_nnx_mode.syntax.book import Anchor
+from flake8_nnx_mode.syntax.outline import Assigned, Function, Scope
+
+JITS = ("flax.nnx.jit", "jax.jit")
+
+
+@dataclass(frozen=True, slots=True)
+class Jitted:
+    """A function of the file at hand that ``nnx.jit`` or ``jax.jit`` compiles."""
+
+    name: str
+    """Empty for a local function."""
+    by: str
+    """The full name of the transform."""
+    static: frozenset[str] | None
+    """The parameters that are compiled in, by name; None where that is not known."""
+    flags: dict[str, bool]
+    """Its mode flags -> whether a call must give them."""
+    facts: FunctionFacts | LocalRun
+    where: Anchor | Span
+    """The ``def`` of a decorated function, or the call that compiles it."""
+
+
+def jitted(project: Project) -> Iterator[Jitted]:
+    """All of them, once for each way in which they are."""
+    owners = dict(project.functions())
+
+    def made(function: Function, by: str, args: Arguments, where: Anchor | Span) -> Jitted:
+        own = function.parameters
+        names = tuple(p.name for p in own if p.kind != "keyword-only")
+        flags = {p.name: p.required for p in own if project.is_mode_flag(p)}
+        facts = project.facts(function, owners[function])
+        return Jitted(function.name, by, _static(names, args), flags, facts, where)
+
+    for function in owners:
+        for decorator in function.decorators:
+            by = _transform(project, function.outer, decorator)
+            if by is not None:
+                args = _arguments(project, function.outer, decorator)
+                yield made(function, by, args, project.book.span_of_def(function))
+    scope = project.book.outline.module
+    for bindings in scope.bindings.values():
+        for binding in bindings:
+            match binding:
+                case Assigned(ast.Call(args=[target, *_]) as call):
+                    by = _transform(project, scope, call.func)
+                    compiled = project.names.expression(project.book, scope, target)
+                    if by is not None and isinstance(compiled, FunctionDefinition):
+                        function = compiled.outline
+                        if function in owners:
+                            args = _arguments(project, scope, call)
+                            yield made(function, by, args, project.book.span_of(call))
+    for function, owner in owners.items():
+        if not project.book.mentions(function, "jit"):
+            continue
+        for jit in project.facts(function, owner).jits:
+            if isinstance(jit.function, LocalRun):
+                run = jit.function
+                static = _static(run.parameters, jit.args)
+                flags = {f: run.parameters.index(f) < run.required for f in run.flags}
+                yield Jitted("", jit.by, static, flags, run, jit.anchor)
+            elif jit.function in owners:
+                yield made(jit.function, jit.by, jit.args, jit.anchor)
+
+
+def _transform(project: Project, scope: Scope, node: ast.expr) -> str | None:
+    """Which jit ``X``, ``X(...)`` or ``partial(X, ...)`` is."""
+    value = project.names.decorator(project.book, scope, node)
+    if value == Symbol("functools.partial") and isinstance(node, ast.Call) and node.args:
+        value = project.names.expression(project.book, scope, node.args[0])
+    return value.name if isinstance(value, Symbol) and value.name in JITS else None
+
+
+def _arguments(project: Project, scope: Scope, node: ast.expr) -> Arguments:
+    """The keywords of a decorator, or of the call that compiles."""
+    if not isinstance(node, ast.Call):
+        return Arguments((), ())
+    named = [(k.arg, project.names.expression(project.book, scope, k.value)) for k in node.keywords]
+    keywords = tuple((name, value) for name, value in named if name is not None)
+    return Arguments((), keywords, len(keywords) < len(named))
+
+
+def _static(names: Sequence[str], args: Arguments) -> frozenset[str] | None:
+    if args.open:
+        return None
+    found: set[str] = set()
+    for keyword in ("static_argnames", "static_argnums"):
+        for value in _each(args.get(keyword)):
+            match value:
+                case Constant(str(name)):
+                    found.add(name)
+                case Constant(int(index)) if -len(names) <= index < len(names):
+                    found.add(names[index])
+                case _:
+                    return None
+    return frozenset(found)
+
+
+def _each(value: Value | None) -> tuple[Value, ...]:
+    match value:
+        case None | Constant(None):
+            return ()
+        case Items(elements):
+            return elements
+        case _:
+            return (value,)

@@ -1,0 +1,89 @@
+"""A forward method takes a mode flag and does nothing with it.
+
+## What it does
+Reports a `__call__` with a mode flag that is neither read, passed on nor deleted, in a module that
+is stochastic or keeps statistics, itself or through its layers.
+
+## Why it is bad
+Who calls it with `train=False` gets a model that still drops units and updates its statistics:
+the flag is a promise that nobody keeps.
+
+## How to fix
+Pass it to the layers that have a mode. If it is there for the sake of an interface only, say so:
+`del train`.
+
+## When it stays silent
+When NNX201, 203, 204 or 205 reports a call in the method; for abstract methods and those that
+override one of a base; when a base is not known; when nothing in the class is known to have a mode.
+"""
+
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts.modes import mode_mistakes
+from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.syntax.outline import Function
+
+BAD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        return x + jax.random.normal(self.rngs.dropout(), x.shape)
+"""
+
+GOOD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + jax.random.normal(self.rngs.dropout(), x.shape)
+        return x
+"""
+
+
+def check(project: Project) -> Iterator[Report]:
+    for module in project.modules:
+        function = module.outline.methods.get("__call__")
+        if function is None or not _is_its_own(module, function):
+            continue
+        flags = [p for p in function.parameters if project.is_mode_flag(p)]
+        if not flags:
+            continue
+        facts = module.facts(function)
+        if not facts.known or not module.kinds:
+            continue
+        if any(m.mistake != "implicit" for m in mode_mistakes(project, function, module)):
+            continue
+        for flag in flags:
+            if flag.name not in facts.flags_read | facts.flags_deleted:
+                yield Report(
+                    module.book.span_of_def(function),
+                    f"`{flag.name}` is never used: the call behaves the same in training and"
+                    f" evaluation; pass it to the layers that have a mode, or `del {flag.name}`",
+                )
+
+
+def _is_its_own(module: ClassFacts, function: Function) -> bool:
+    """Whether the signature is the method's own choice, and it is meant to do something."""
+    if "abstractmethod" in decorator_names(function) or function.is_stub:
+        return False
+    if not module.ancestry.resolved:
+        return False
+    bases = module.ancestry.classes[1:]
+    return not any("__call__" in base.outline.scope.bindings for base in bases)
+
+
+RULE = Rule(check, on=True)
