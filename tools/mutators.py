@@ -7,7 +7,7 @@ out: a mutator that is in doubt stays silent.
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -84,10 +84,10 @@ def mutator(code: str) -> Callable[[Mutator], Mutator]:
     return register
 
 
-def mutants(source: Source) -> Iterator[Mutant]:
-    """All mutants of a file that still are Python."""
-    for _, function in MUTATORS:
-        for mutant in function(source):
+def mutants(source: Source, codes: Collection[str]) -> Iterator[Mutant]:
+    """All mutants of a file for some rules, as far as they still are Python."""
+    for code, function in MUTATORS:
+        for mutant in function(source) if code in codes else ():
             text = mutant.apply(source.text)
             try:
                 ast.parse(text)
@@ -354,7 +354,8 @@ def rngs_not_saved(source: Source) -> Iterator[Mutant]:
                 if is_self(node, name) and isinstance(source.parents[node], ast.Attribute)
             ]
             if (
-                len(stores) == 1
+                saved in source.walk(owner.node)
+                and len(stores) == 1
                 and stores[0] in saved.targets
                 and name in (parameter, "rngs")
                 and read

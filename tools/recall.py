@@ -109,7 +109,7 @@ def sites(job: tuple[str, Path, frozenset[str]]) -> list[Site]:
     for path in files(folder):
         source = package.at(path)
         if source is not None:
-            found += [Site(name, m) for m in mutators.mutants(source) if m.code in codes]
+            found += [Site(name, mutant) for mutant in mutators.mutants(source, codes)]
     return found
 
 
@@ -166,11 +166,12 @@ def _hosts(packages: tuple[tuple[str, Path], ...]) -> list[tuple[str, Path]]:
     found = []
     for name, folder in packages:
         own = []
+        package = Package(folder)
         for path in files(folder):
-            text = path.read_text(encoding="utf-8", errors="ignore")
-            plain = not re.search("[\r\f\ufeff]|^(rngs|key)\\b", text, re.MULTILINE)
-            if plain and re.search(r"^from flax import nnx", text, re.MULTILINE) and len(text) < 20_000:
-                own.append((name, path))
+            if path.stat().st_size < 20_000 and (source := package.at(path)):
+                taken = {"rngs", "key"} & {*source.globals, *source.imports}
+                if source.alias("flax.nnx") and not taken:
+                    own.append((name, path))
         found += own[:5]
     return found
 

@@ -28,6 +28,10 @@ class Consumption:
     guards: Guards | None
     holder: str = ""
     """The variable that held it, if it was one."""
+    to: str = ""
+    """The last name of what is called."""
+    builds: bool = False
+    """Whether a class is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,8 @@ class AttributeWrite:
     value: Value
     whole: bool
     anchor: Anchor
+    source: code.Expression | None
+    """The expression that was assigned; None where it was unpacked, or by other means."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,6 @@ from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
     NO_NAMES,
     NONE,
-    RNGS_AT_MODULE_LEVEL,
     UNKNOWN,
     Arguments,
     Boxed,
@@ -61,6 +60,7 @@ from flake8_nnx_mode.facts.values import (
     Making,
     Method,
     ModuleFile,
+    ModuleLevelCall,
     Opaque,
     Partial,
     Rngs,
@@ -96,6 +96,7 @@ _CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault 
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
 _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
+_WITHOUT_EFFECT = frozenset({"jax.lax.stop_gradient", "jax.eval_shape", "flax.nnx.eval_shape"})
 _JITS = frozenset({"jax.jit", "flax.nnx.jit"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
@@ -187,6 +188,7 @@ class Flow:
         self._consumed: dict[object, Consumption] = {}
         self._discarded: set[code.At] = set()
         self._certain = True
+        self._source: code.Expression | None = None
         self._assigned: tuple[code.At, str, Anchor] | None = None
 
     # -- the engine ------------------------------------------------------------------------
@@ -274,8 +276,12 @@ class Flow:
         value = _value((yield statement.value))
         if statement.annotation is not None and isinstance(value, Opaque | Given):
             value = self._world.instance(_value((yield statement.annotation))) or value
+        self._source = statement.value
         for target in statement.targets:
+            if isinstance(target, code.Display):
+                self._source = None
             yield from self._store(target, value)
+        self._source = None
         return False
 
     def _augment(self, statement: code.Augment) -> Step:
@@ -642,7 +648,7 @@ class Flow:
                 self._write(name, value, owner.at, whole=True)
 
     def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
-        self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at)))
+        self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at), self._source))
         self.facts.kept |= makings(value)
         self.facts.initialised |= traits_of(value).draws
         if traits_of(value).flags:
@@ -664,8 +670,11 @@ class Flow:
             return UNKNOWN  # a local that nothing has bound yet on this path
         value = self._names.lookup(self._book, self._function.closure, node.id)
         self.facts.free_names.append(FreeName(node.id, value, self._anchor(node.at)))
-        if value == RNGS_AT_MODULE_LEVEL:
-            return Rngs()
+        match value:
+            case ModuleLevelCall(Symbol("flax.nnx.Rngs")):
+                return Rngs()
+            case ModuleLevelCall(Symbol(maker)) if maker in flax_api.KEY_MAKERS:
+                return Key("constant", varies=False)
         return UNKNOWN if value is None else value
 
     def _seen(self, value: Value) -> Value:
@@ -738,7 +747,7 @@ class Flow:
         positional: list[Value] = []
         keywords: list[tuple[str, Value]] = []
         open_ = False
-        if func == Symbol("jax.lax.stop_gradient"):
+        if isinstance(func, Symbol) and func.name in _WITHOUT_EFFECT:
             self._guards = Guards(_EXCUSED, outer)
         for argument in node.args:
             value = _value((yield argument.value))
@@ -835,11 +844,22 @@ class Flow:
         )
         given = next((a.value for a in node.args if a.keyword == name), node.func)
         if any(isinstance(option, Key) for option in options(value)):
-            self._consume(value, name, node, given)
+            builds = isinstance(func, ClassDefinition) or (
+                isinstance(func, Symbol) and func.name in flax_api.LAYERS
+            )
+            self._consume(value, name, node, given, builds=builds)
         elif is_child and isinstance(value, Rngs) and value.origin == "constant":
             self._consume(value, name, node, given)
 
-    def _consume(self, value: Value, by: str, node: code.Call, given: code.Expression) -> None:
+    def _consume(
+        self,
+        value: Value,
+        by: str,
+        node: code.Call,
+        given: code.Expression,
+        *,
+        builds: bool = False,
+    ) -> None:
         keys = tuple(as_key(option) for option in present(value))
         known = tuple(key for key in keys if key is not None)
         use = Consumption(
@@ -848,6 +868,8 @@ class Flow:
             self._anchor(node.at),
             self._guards,
             given.id if isinstance(given, code.Name) else "",
+            _last_name(node.func) or "",
+            builds,
         )
         self.facts.consumptions.append(use)
         earlier = [self._consumed.get(key.number) for key in use.keys if key.number is not None]

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FunctionFacts
+from flake8_nnx_mode.facts.events import AttributeWrite, FunctionFacts
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
     Arguments,
@@ -286,6 +286,11 @@ class ClassFacts:
         """The methods that the class itself defines."""
         yield from self.outline.methods.values()
 
+    def all_methods(self) -> Iterator[Function]:
+        """Its methods and those it inherits."""
+        for _, function in _methods(self.ancestry.classes):
+            yield function
+
     def forward_methods(self) -> Iterator[Function]:
         """Those of them that run after construction."""
         return filter(self.is_forward, self.own_methods())
@@ -494,10 +499,14 @@ class ClassFacts:
 
     def built(self) -> Iterator[Value]:
         """What construction puts into the attributes."""
+        for write in self.writes_of_construction():
+            yield write.value
+
+    def writes_of_construction(self) -> Iterator[AttributeWrite]:
+        """What methods of construction assign, its own and inherited ones."""
         for definition, function in _methods(self.ancestry.classes):
             if self.is_init_like(function):
-                for write in self.facts(function, definition).writes:
-                    yield write.value
+                yield from self.facts(function, definition).writes
 
     def kind_in(self, kind: Kind, made_with: Arguments | None) -> Iterator[Kind]:
         """``kind`` for an instance: its rate may be 0 by default, or come from further up."""

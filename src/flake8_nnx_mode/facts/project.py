@@ -56,6 +56,7 @@ class Project:
         self._functions: dict[Function, FunctionFacts] = {}
         self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
         self._assigned: dict[Book, frozenset[str]] = {}
+        self._names_for: dict[str, tuple[str, ...]] = {}
         self._nested = 0
         self.mode_mistakes: dict[Function, tuple["ModeMistake", ...]] = {}
         """What ``facts.modes`` found, by function: several rules ask for it."""
@@ -126,6 +127,29 @@ class Project:
             and self.names.lookup(self.book, scope, name) == value
         )
 
+    def names_for(self, name: str) -> tuple[str, ...]:
+        """What the file at hand calls something outside: ``Drop`` for ``flax.nnx.Dropout``."""
+        if name not in self._names_for:
+            scope = self.book.outline.module
+            found = {
+                local
+                for local, bindings in scope.bindings.items()
+                if isinstance(bindings[0], Imported | Assigned)
+                and self.names.lookup(self.book, scope, local) == Symbol(name)
+            }
+            self._names_for[name] = (name.rpartition(".")[2], *sorted(found))
+        return self._names_for[name]
+
+    def is_for_tests(self, name: str) -> bool:
+        """Whether a function or class of that name, in the file at hand, is a test or a script."""
+        file = self.book.path.name
+        return (
+            name.lower().startswith("test")
+            or name == "main"
+            or file.startswith("test_")
+            or file.endswith(("_test.py", "conftest.py"))
+        )
+
     @cached_property
     def _names_of_random(self) -> tuple[str, ...]:
         """Names in the file at hand for ``jax.random`` and what is in it."""
@@ -139,10 +163,11 @@ class Project:
             and value.name.startswith("jax.random")
         )
 
-    def may_consume_keys(self, function: Function, owner: ClassFacts) -> bool:
-        """Whether the text of a method of the file at hand gives a reason to look for samplers."""
+    def may_consume_keys(self, function: Function, owner: ClassFacts | None) -> bool:
+        """Whether the text of a function of the file at hand gives a reason to look for samplers."""
         scope = self.book.outline.module
-        if owner.outline.outer is not scope or scope.star_imports:
+        outer = function.outer if owner is None else owner.outline.outer
+        if outer is not scope or scope.star_imports:
             return True  # names may come from elsewhere
         if self.book.mentions(function, "random", *self._names_of_random):
             return True
@@ -150,7 +175,14 @@ class Project:
 
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
         """What a function of the file at hand does."""
-        return self.run(self.book, function, None, 0) if owner is None else owner.facts(function)
+        return self._own_facts(self.book, function) if owner is None else owner.facts(function)
+
+    def _own_facts(self, book: Book, function: Function) -> FunctionFacts:
+        """What a function that is no method does."""
+        if function not in self._functions:
+            self._functions[function] = FunctionFacts(known=False)  # for those it calls
+            self._functions[function] = self.run(book, function, None, 0)
+        return self._functions[function]
 
     def run(
         self, book: Book, function: Function, owner: ClassFacts | None, level: int
@@ -243,10 +275,7 @@ class Project:
         wanted = _HANDS_OUT_KEYS if forward else _BUILDS
         if wanted.search(book.text_of(outline)) is None:
             return annotated
-        if outline not in self._functions:
-            self._functions[outline] = FunctionFacts(known=False)  # for those it calls
-            self._functions[outline] = self.run(book, outline, None, 0)
-        made = seen_by_caller(self._functions[outline], outline.parameters, args)
+        made = seen_by_caller(self._own_facts(book, outline), outline.parameters, args)
         return annotated if made is None or isinstance(made, Opaque) else made
 
     def assigned_from_outside(self, book: Book) -> frozenset[str]:

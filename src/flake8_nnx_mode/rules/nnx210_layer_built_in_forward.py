@@ -19,22 +19,10 @@ parameters, statistics or noise; in methods of construction.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FunctionFacts, ModuleCall
+from flake8_nnx_mode.facts.building import built_and_called
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import (
-    Choice,
-    ClassDefinition,
-    Instance,
-    Items,
-    Key,
-    Rngs,
-    Stream,
-    Symbol,
-    options,
-)
+from flake8_nnx_mode.facts.values import ClassDefinition
 from flake8_nnx_mode.rules import Report, Rule
-from flake8_nnx_mode.syntax.book import Anchor
 
 BAD = """
 from flax import nnx
@@ -64,8 +52,7 @@ class Net(nnx.Module):
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
         for function in module.forward_methods():
-            facts = module.facts(function)
-            for where, layer in _built_and_called(facts):
+            for where, layer in built_and_called(module.facts(function)):
                 if project.book.has(where.chapter) and project.holds_state(layer):
                     of = layer.of
                     name = of.outline.name if isinstance(of, ClassDefinition) else of.name
@@ -76,47 +63,6 @@ def check(project: Project) -> Iterator[Report]:
                         " trained, and no mode reaches it; build it in `__init__` and keep it on"
                         " `self`",
                     )
-
-
-def _built_and_called(facts: FunctionFacts) -> Iterator[tuple[Anchor, Instance]]:
-    """The layers that a function builds, calls and does not keep; each once."""
-    seen = set()
-    for call in facts.calls:
-        for child in options(call.child):
-            if not isinstance(child, Instance) or child.made is None:
-                continue
-            where = child.made.anchor
-            mine = where.chapter is call.anchor.chapter and where not in facts.kept
-            if mine and where not in seen and _is_all_new(child) and not _is_told(child, call):
-                seen.add(where)
-                yield where, child
-
-
-def _is_all_new(layer: Instance) -> bool:
-    """Whether nothing in it can be older than the call that builds it."""
-    if layer.made_with is None or layer.made_with.open:
-        return False
-    if isinstance(layer.of, ClassDefinition):
-        args = tuple(layer.made_with.all())
-        takes_rngs = any(isinstance(value, Rngs | Stream | Key) for value in args)
-        return takes_rngs and not any(isinstance(v, Instance | Items | Choice) for v in args)
-    if layer.of.name not in flax_api.WRAPPERS:
-        return True
-    parts = layer.made_with.positional
-    return all(isinstance(p, Instance) and _is_as_new(p, layer) and _is_all_new(p) for p in parts)
-
-
-def _is_as_new(part: Instance, whole: Instance) -> bool:
-    """Whether a part is made by the function that makes the whole."""
-    if part.made is None or whole.made is None:
-        return False
-    return part.made.anchor.chapter is whole.made.anchor.chapter
-
-
-def _is_told(layer: Instance, call: ModuleCall) -> bool:
-    """Whether it is a dropout without state, used like a function: the call tells it all."""
-    told = call.args.get("deterministic") is not None or call.args.get("rngs") is not None
-    return layer.of == Symbol("flax.nnx.Dropout") and told
 
 
 RULE = Rule(check, on=True)

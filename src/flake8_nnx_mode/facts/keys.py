@@ -1,0 +1,83 @@
+"""Keys that are the same at every call because they are made from constants."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flake8_nnx_mode.facts.events import Consumption, FunctionFacts, LocalRun
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.transforms import jitted
+from flake8_nnx_mode.facts.values import Guards, Key, Making, each_guard
+from flake8_nnx_mode.syntax.book import Anchor
+from flake8_nnx_mode.syntax.outline import Function
+
+_MADE_TO_BE_FIXED = re.compile(r"carry|dummy|example|shape|init")
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantKey:
+    """A constant key is consumed, in a forward method or in compiled code that calls a module."""
+
+    use: Consumption
+    where: Anchor
+    """Where it is made, if that is in this file; else where it is consumed."""
+    fallback: bool
+    """Whether it is only used where the caller gave no other."""
+
+
+def constant_keys(project: Project) -> Iterator[ConstantKey]:
+    """All of them in the file at hand, each once."""
+    reported = set()
+    for facts in _places(project):
+        for use in facts.consumptions:
+            if use.builds or use.by == "permutation" or _MADE_TO_BE_FIXED.search(use.to):
+                continue
+            for found in _constant(project, use):
+                if found.where not in reported:
+                    reported.add(found.where)
+                    yield found
+
+
+def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
+    """What runs again and again: forward methods, and compiled functions that call a module."""
+    for module in project.modules:
+        if project.is_for_tests(module.outline.name):
+            continue
+        for function in module.forward_methods():
+            if _is_concerned(function) and project.may_consume_keys(function, module):
+                yield module.facts(function)
+    for compiled in jitted(project):
+        if compiled.facts.calls and not project.is_for_tests(compiled.name):
+            yield compiled.facts
+
+
+def _is_concerned(function: Function) -> bool:
+    return _MADE_TO_BE_FIXED.search(function.name) is None
+
+
+def _constant(project: Project, use: Consumption) -> Iterator[ConstantKey]:
+    constant = [key for key in use.keys if _is_constant(key)]
+    alone = len(constant) == len(use.keys)
+    for key in constant:
+        here = key.made is not None and project.book.has(key.made.anchor.chapter)
+        guards = key.made.guards if isinstance(key.made, Making) and here else None
+        fallback = not alone or _is_optional(guards) or _is_optional(use.guards)
+        if not (_is_excused(use.guards) or _is_excused(guards)):
+            where = key.made.anchor if key.made is not None and here else use.anchor
+            yield ConstantKey(use, where, fallback)
+            if alone:
+                break
+
+
+def _is_constant(key: Key) -> bool:
+    """Whether it is the same key each time the function is called, and not kept on self."""
+    drawn = key.draw is not None and key.draw.source.origin == "constant"
+    return key.attribute is None and not key.varies and (drawn or key.origin == "constant")
+
+
+def _is_optional(guards: Guards | None) -> bool:
+    return any(guard.optional for guard in each_guard(guards))
+
+
+def _is_excused(guards: Guards | None) -> bool:
+    return any(guard.excused or guard.mode == "eval" for guard in each_guard(guards))

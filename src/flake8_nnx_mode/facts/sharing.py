@@ -1,0 +1,110 @@
+"""Which modules keep the ``nnx.Rngs`` that they are given as it is, so that several share it."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts.events import AttributeWrite
+from flake8_nnx_mode.facts.modules import ClassFacts
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import (
+    Boxed,
+    Choice,
+    ClassDefinition,
+    Instance,
+    Items,
+    Rngs,
+    Symbol,
+    Table,
+    Value,
+)
+from flake8_nnx_mode.syntax.outline import Function, Parameter
+
+Keepings = Counter[AttributeWrite]
+"""The assignments that keep one Rngs, and how many objects each of them keeps it in."""
+
+
+class Sharing:
+    """Follows an ``nnx.Rngs`` from a constructor down to those that keep it."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._known: dict[tuple[ClassDefinition, str], Keepings] = {}
+
+    def shared(self) -> Iterator[AttributeWrite]:
+        """The assignments, in the file at hand, that keep what others keep as well."""
+        found: dict[AttributeWrite, None] = {}
+        for module in self._project.modules:
+            for parameter in _parameters(module):
+                keepings = self._keepings(module, parameter.name)
+                if keepings.total() > 1:
+                    found.update(dict.fromkeys(keepings))
+        for write in found:
+            if self._project.book.has(write.anchor.chapter):
+                yield write
+
+    def _keepings(self, module: ClassFacts, parameter: str) -> Keepings:
+        """Who keeps the Rngs that the constructor of ``module`` is given as ``parameter``."""
+        key = (module.definition, parameter)
+        if key not in self._known:
+            self._known[key] = Counter()  # for a class that builds itself
+            by_attribute: dict[str, Keepings] = {}
+            for write in module.writes_of_construction():
+                if write.whole:
+                    kept = self._in_value(write.value, parameter, write)
+                    earlier = by_attribute.get(write.name, Counter())
+                    by_attribute[write.name] = earlier | kept  # one of them, by the branch taken
+            self._known[key] = sum(by_attribute.values(), Counter())
+        return self._known[key]
+
+    def _in_value(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:
+        found: Keepings = Counter()
+        match value:
+            case Rngs("given", _, name) if name == parameter:
+                found[write] = 1
+            case Instance(ClassDefinition() as of, args) if args is not None and not args.open:
+                module = self._project.class_facts(of)
+                if module.is_module:
+                    for index, inner in _indexed(module):
+                        given = args.get(inner.name, index)
+                        if isinstance(given, Rngs) and given.origin == "given":
+                            if given.parameter == parameter:
+                                found += self._keepings(module, inner.name)
+            case Instance(Symbol(), args) if args is not None:
+                for held in args.all():
+                    found += self._in_module(held, parameter, write)
+            case Items(parts, ordered):
+                for part in parts:
+                    found += self._in_module(part, parameter, write)
+                if not ordered and len(parts) == 1:  # what a comprehension makes
+                    found += found
+            case Table(items):
+                for _, item in items:
+                    found += self._in_module(item, parameter, write)
+            case Boxed(_, inner_value):
+                found += self._in_module(inner_value, parameter, write)
+            case Choice(parts):
+                for part in parts:
+                    found |= self._in_module(part, parameter, write)
+        return found
+
+    def _in_module(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:
+        """As ``_in_value``, for parts of what is kept: an Rngs among them is an argument."""
+        return Counter() if isinstance(value, Rngs) else self._in_value(value, parameter, write)
+
+
+def _constructor(module: ClassFacts) -> Function | None:
+    found = module.find_method("__init__")
+    return None if found is None else found[1]
+
+
+def _indexed(module: ClassFacts) -> Iterator[tuple[int | None, Parameter]]:
+    """The parameters of the constructor, with their index in a call if they have one."""
+    constructor = _constructor(module)
+    for index, parameter in enumerate(constructor.parameters[1:] if constructor else ()):
+        if not parameter.kind.startswith("var-"):
+            yield None if parameter.kind == "keyword-only" else index, parameter
+
+
+def _parameters(module: ClassFacts) -> Iterator[Parameter]:
+    for _, parameter in _indexed(module):
+        yield parameter

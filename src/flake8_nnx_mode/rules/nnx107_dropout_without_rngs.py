@@ -1,0 +1,126 @@
+"""A dropout layer has no `rngs`, neither from its constructor nor from its calls.
+
+## What it does
+Reports `nnx.Dropout(rate)` built without `rngs` when a call of it passes none either, and it is not
+switched off for good: `deterministic=True` in the constructor or in that call, or a rate of 0.
+
+## Why it is bad
+ValueError at the first training step; evaluation hides it.
+
+## How to fix
+Give it `rngs=rngs` in the constructor, or pass `rngs=` with each call, as the explicit style of Flax
+does.
+
+## When it stays silent
+When every call that can be seen passes `rngs`, or none can be seen; with `**kwargs`; when the
+attribute `rngs` or `deterministic` of the layer is set afterwards, or its mode by `.eval()` or a
+view.
+"""
+
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts.building import built_and_called
+from flake8_nnx_mode.facts.events import ModuleCall
+from flake8_nnx_mode.facts.project import Project, drops
+from flake8_nnx_mode.facts.values import (
+    NONE,
+    Arguments,
+    Constant,
+    Instance,
+    Symbol,
+    Value,
+    options,
+)
+from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.syntax.book import Anchor
+
+BAD = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+        self.dropout = nnx.Dropout(0.1)
+
+    def __call__(self, x, train: bool):
+        return self.dropout(self.linear(x), deterministic=not train)
+"""
+
+GOOD = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+        self.dropout = nnx.Dropout(0.1, rngs=rngs)
+
+    def __call__(self, x, train: bool):
+        return self.dropout(self.linear(x), deterministic=not train)
+"""
+
+_DROPOUT = "flax.nnx.Dropout"
+
+
+def check(project: Project) -> Iterator[Report]:
+    if not project.assigned_from_outside(project.book).isdisjoint({"rngs", "deterministic"}):
+        return  # perhaps on a dropout
+    reported: set[Anchor] = set()
+    for function, owner in project.functions():
+        in_module = owner is not None and owner.is_module
+        if owner is not None and in_module and owner.is_init_like(function):
+            continue
+        family = (function,) if owner is None else owner.all_methods()
+        if not any(
+            project.book.mentions(member, *project.names_for(_DROPOUT)) for member in family
+        ):
+            continue
+        facts = project.facts(function, owner)
+        transient = {where for where, _ in built_and_called(facts)} if in_module else set()
+        for call in facts.calls:
+            for layer in () if _is_supplied(call) else _called(call.child):
+                made = layer.made
+                if (
+                    made is None
+                    or not _needs_rngs(layer)
+                    or not project.book.has(made.anchor.chapter)
+                ):
+                    continue
+                if made.anchor not in reported | transient:  # the latter are NNX210's
+                    reported.add(made.anchor)
+                    yield Report(
+                        made.anchor,
+                        "this dropout gets no `rngs`, here or when it is called: ValueError at the"
+                        " first training step; write `nnx.Dropout(..., rngs=rngs)`",
+                    )
+
+
+def _is_supplied(call: ModuleCall) -> bool:
+    """Whether a call passes `rngs`, or switches the dropout off."""
+    rngs = call.args.get("rngs")
+    off = call.args.get("deterministic") == Constant(True) or call.after_mode_set
+    return call.args.open or off or (rngs is not None and rngs != NONE)
+
+
+def _called(child: Value) -> Iterator[Instance]:
+    """The dropouts that a call of ``child`` calls."""
+    for option in options(child):
+        match option:
+            case Instance(Symbol(name)) if name == _DROPOUT:
+                yield option
+            case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)):
+                for layer in layers:
+                    yield from _called(layer)
+
+
+def _needs_rngs(layer: Instance) -> bool:
+    made_with = layer.made_with
+    if made_with is None or made_with.open or not drops(_DROPOUT, made_with):
+        return False
+    rngs = made_with.get("rngs")
+    fixed = made_with.get("deterministic") == Constant(True)
+    return not fixed and (rngs is None or rngs == NONE)
+
+
+RULE = Rule(check, on=True, triggers=("Dropout",))

@@ -1,0 +1,110 @@
+"""A stream's name looks like a misspelt one.
+
+## What it does
+Reports a draw from a stream whose name is one edit (two for names of seven letters or more) from
+`params`, `dropout` or a stream that an `nnx.Rngs(...)` in the file declares, and that is declared
+nowhere itself.
+
+## Why it is bad
+With a default stream, as in `nnx.Rngs(0)`, any name is served in silence: seeding `dropout` has no
+effect on what `dropuot` draws. Without one it is an AttributeError.
+
+## How to fix
+Spell it as it is declared, or declare it: `nnx.Rngs(params=0, noise=1)`.
+
+## When it stays silent
+When the name stands in the file as a keyword or in quotes, since it may be declared there; when the
+names differ by a number at the end; for the usual names of streams.
+"""
+
+import re
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.rules import Report, Rule
+
+BAD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + jax.random.normal(self.rngs.dropuot(), x.shape)
+        return x
+"""
+
+GOOD = """
+import jax
+from flax import nnx
+
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.rngs = rngs.fork()
+
+    def __call__(self, x, train: bool):
+        if train:
+            return x + jax.random.normal(self.rngs.dropout(), x.shape)
+        return x
+"""
+
+_LONG = 7
+
+
+def check(project: Project) -> Iterator[Report]:
+    declared = _declared(project.book.text)
+    for function, owner in project.functions():
+        if "rngs" not in project.book.text_of(function).lower():
+            continue
+        for draw in project.facts(function, owner).draws:
+            name = draw.stream
+            if name is None or name in declared or not project.book.has(draw.anchor.chapter):
+                continue
+            meant = _meant(name, declared)
+            if meant is not None and not _may_be_declared(name, project.book.text):
+                yield Report(
+                    draw.anchor,
+                    f"no stream `{name}` is declared: a default stream serves it in silence, and"
+                    f" without one it is an AttributeError; did you mean `{meant}`?",
+                )
+
+
+def _declared(text: str) -> set[str]:
+    """The names of streams that the file gives to an ``nnx.Rngs``, and the usual ones."""
+    found = {"params", "default", "carry", *flax_api.DROPOUT_STREAMS}
+    for call in re.findall(r"\bRngs\(((?:[^()]|\([^()]*\))*)\)", text):
+        found.update(re.findall(r"(\w+)\s*=(?!=)", call))
+        found.update(re.findall(r"""["'](\w+)["']\s*:""", call))
+    return found
+
+
+def _may_be_declared(name: str, text: str) -> bool:
+    return re.search(rf"""["']{name}["']|(?<![\w.]){name}\s*=(?!=)""", text) is not None
+
+
+def _meant(name: str, declared: set[str]) -> str | None:
+    if name.rstrip("0123456789_") in declared:
+        return None
+    edits = 2 if len(name) >= _LONG else 1
+    near = [known for known in sorted(declared) if _distance(name, known) <= edits]
+    return min(near, key=lambda known: _distance(name, known), default=None)
+
+
+def _distance(one: str, other: str) -> int:
+    """Levenshtein's distance: insertions, deletions and replacements of one letter."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        diagonal, row[0] = row[0], i
+        for j, wanted in enumerate(other, 1):
+            cost = min(row[j] + 1, row[j - 1] + 1, diagonal + (letter != wanted))
+            diagonal, row[j] = row[j], cost
+    return row[-1]
+
+
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"))
