@@ -97,15 +97,15 @@ def mutants(source: Source, codes: Collection[str]) -> Iterator[Mutant]:
                 yield mutant
 
 
-def _mutant(
-    code: str, source: Source, edits: list[Edit], accepted: ast.AST, kind: str
-) -> Mutant:
+def _mutant(code: str, source: Source, edits: list[Edit], accepted: ast.AST, kind: str) -> Mutant:
     first, last = accepted.lineno, accepted.end_lineno  # type: ignore[attr-defined]
     parts = []
     for start, end, new in edits:
         old = " ".join(source.text[start:end].split())
         parts.append(f"{old!r} -> {' '.join(new.split())!r}")
-    return Mutant(code, source.path, tuple(edits), (first, last), kind, f"{kind}: {'; '.join(parts)}")
+    return Mutant(
+        code, source.path, tuple(edits), (first, last), kind, f"{kind}: {'; '.join(parts)}"
+    )
 
 
 # -- edits -----------------------------------------------------------------------------------------
@@ -273,7 +273,9 @@ def _found_draws(source: Source) -> Iterator[Draw]:
                     or source.function_of(node) is not function
                 ):
                     continue
-                match = re.fullmatch(r"((?:self\.)?\w+)(?:\.(\w+)|\['(\w+)'\])?", ast.unparse(node.func))
+                match = re.fullmatch(
+                    r"((?:self\.)?\w+)(?:\.(\w+)|\['(\w+)'\])?", ast.unparse(node.func)
+                )
                 if match is None or match[1] not in containers:
                     continue
                 stream = match[2] or match[3] or ""
@@ -287,7 +289,12 @@ def hoist(draw: Draw, attribute: str) -> list[Edit] | None:
     """Draw in ``__init__`` instead, and keep the key on self."""
     saved = draw.owner.rngs().get(draw.attribute)
     init = draw.owner.init
-    if not saved or not init or saved not in draw.source.walk(init) or draw.owner.has_name(attribute):
+    if (
+        not saved
+        or not init
+        or saved not in draw.source.walk(init)
+        or draw.owner.has_name(attribute)
+    ):
         return None
     made = draw.source.code(draw.call)
     return [
@@ -335,7 +342,9 @@ def params_stream(source: Source) -> Iterator[Mutant]:
         new = source.code(draw.call).replace(draw.stream, "params")
         if draw.stream in draw.container:
             new = f"{draw.container}.params()"
-        yield _mutant("NNX102", source, [replace(source, draw.call, new)], draw.call, "params stream")
+        yield _mutant(
+            "NNX102", source, [replace(source, draw.call, new)], draw.call, "params stream"
+        )
 
 
 @mutator("NNX103")
@@ -385,7 +394,9 @@ def bare_rngs(source: Source) -> Iterator[Mutant]:
         bound |= {arg.arg for a in around for arg in all_parameters(a.args)}
         if name == "rngs" and name not in bound | outside and len(around) == 1:
             new = source.code(draw.call).removeprefix("self.")
-            yield _mutant("NNX103", source, [replace(source, draw.call, new)], draw.call, "bare rngs")
+            yield _mutant(
+                "NNX103", source, [replace(source, draw.call, new)], draw.call, "bare rngs"
+            )
 
 
 def _random(source: Source) -> str | None:
@@ -402,7 +413,9 @@ def constant_key(source: Source) -> Iterator[Mutant]:
         new = f"{module}.{('key(0)', 'PRNGKey(42)')[at % 2]}"
         statement = source.statement_of(draw.call)
         last = max([statement, *draw.users], key=lambda node: node.end_lineno or 0)
-        mutant = _mutant("NNX104", source, [replace(source, draw.call, new)], statement, "constant key")
+        mutant = _mutant(
+            "NNX104", source, [replace(source, draw.call, new)], statement, "constant key"
+        )
         yield _widened(mutant, last)
 
 
@@ -441,7 +454,7 @@ def constant_fallback(source: Source) -> Iterator[Mutant]:
 
 
 def _functions(source: Source) -> Iterator[Function]:
-    for node in source.walk():
+    for node in source.walk() if source.alias("flax.nnx") else ():
         if isinstance(node, Function) and not re.match(r"test|main$", node.name):
             yield node
 
@@ -578,7 +591,9 @@ def split_dropped_in_loop(source: Source) -> Iterator[Mutant]:
             ]
             if len(stores) == 1:
                 edits = [replace(source, split, "pass"), replace(source, use.name, source_key)]
-                yield _mutant("NNX106", source, edits, use.block[use.at], "split left out of a loop")
+                yield _mutant(
+                    "NNX106", source, edits, use.block[use.at], "split left out of a loop"
+                )
 
 
 @mutator("NNX106")
@@ -611,7 +626,9 @@ def draw_reused(source: Source) -> Iterator[Mutant]:
         between = block[block.index(one) : block.index(two)]
         if block.index(one) > block.index(two) or _leaves(between):
             continue
-        if any(isinstance(s, ast.If | ast.For | ast.While | ast.Try | ast.With) for s in (one, two)):
+        if any(
+            isinstance(s, ast.If | ast.For | ast.While | ast.Try | ast.With) for s in (one, two)
+        ):
             continue
         edits = [
             insert_before(source, one, f"shared_key = {source.code(first.call)}"),
@@ -627,7 +644,9 @@ def _lazy(source: Source, draw: Draw) -> bool:
     for above in source.ancestors(draw.call):
         if isinstance(above, ast.stmt):
             return False
-        if isinstance(above, ast.IfExp | ast.BoolOp | ast.comprehension | ast.ListComp | ast.Lambda):
+        if isinstance(
+            above, ast.IfExp | ast.BoolOp | ast.comprehension | ast.ListComp | ast.Lambda
+        ):
             return True
     return False
 
@@ -895,6 +914,7 @@ def mode_flag_removed(source: Source) -> Iterator[Mutant]:
             or draw.stream not in DROPOUT_LIKE
             or not draw.attribute
             or len(flags) != 1
+            or draw.optional
             or re.search(r"set_view|self\.(\w*train\w*|deterministic)|None", text)
         ):
             continue
@@ -987,7 +1007,8 @@ def mode_in_wrong_place(source: Source) -> Iterator[Mutant]:
 
 
 _MODE_NAMES = re.compile(
-    r"generate|predict|sample|mc_|teacher|target|_with_dropout|stop_gradient|eval|infer", re.IGNORECASE
+    r"generate|predict|sample|mc_|teacher|target|_with_dropout|stop_gradient|eval|infer",
+    re.IGNORECASE,
 )
 
 
@@ -1007,7 +1028,9 @@ def flag_unused(source: Source) -> Iterator[Mutant]:
     """A ``__call__`` that draws: take away the tests of its flag, keep the flag."""
     for draw in draws(source, consumed=False):
         flags = flags_of(draw.function.args)
-        if draw.function.name != "__call__" or len(flags) != 1 or not _no_base_call(draw.owner):
+        if draw.function.name != "__call__" or len(flags) != 1 or draw.optional:
+            continue
+        if not _no_base_call(draw.owner):
             continue
         tests = _told_outright(source, draw.function, flags[0])
         if tests:
@@ -1101,7 +1124,9 @@ def method_hidden(source: Source) -> Iterator[Mutant]:
             if f'"{name}"' in text or not owner.resolved:
                 continue
             uses = [node for node in source.walk(owner.node) if is_self(node, name)]
-            edits: list[Edit] = [(source.span(u)[1] - len(name), source.span(u)[1], "train") for u in uses]
+            edits: list[Edit] = [
+                (source.span(u)[1] - len(name), source.span(u)[1], "train") for u in uses
+            ]
             yield _mutant("NNX208", source, edits, owner.node, "method hidden")
 
 
@@ -1114,7 +1139,9 @@ def eval_result_used(source: Source) -> Iterator[Mutant]:
                 kind = source.dotted(node.value.func)
                 own = source.package.lookup(kind) if kind else None
                 known = kind in BUILTINS or (
-                    own is not None and own.is_module and not (own.method("eval") or own.method("train"))
+                    own is not None
+                    and own.is_module
+                    and not (own.method("eval") or own.method("train"))
                 )
                 if known and source.function_of(node) is function and len(node.targets) == 1:
                     end = source.span(node.value)[1]
@@ -1127,7 +1154,11 @@ def eval_assigned(source: Source) -> Iterator[Mutant]:
     """``model.eval()`` -> ``model = model.eval()``."""
     for function in _functions(source):
         for node in source.walk(function):
-            match = re.fullmatch(r"(\w+)\.(eval|train)\(\)", ast.unparse(node)) if isinstance(node, ast.Expr) else None
+            match = (
+                re.fullmatch(r"(\w+)\.(eval|train)\(\)", ast.unparse(node))
+                if isinstance(node, ast.Expr)
+                else None
+            )
             if match is None:
                 continue
             bound = [
@@ -1141,7 +1172,9 @@ def eval_assigned(source: Source) -> Iterator[Mutant]:
             stores = [
                 each
                 for each in source.walk(function)
-                if isinstance(each, ast.Name) and each.id == match[1] and isinstance(each.ctx, ast.Store)
+                if isinstance(each, ast.Name)
+                and each.id == match[1]
+                and isinstance(each.ctx, ast.Store)
             ]
             if len(stores) == 1 and len(own) == 1 and own[0] and own[0].is_module:
                 if not own[0].method(match[2]):
@@ -1165,7 +1198,13 @@ def layer_built(source: Source) -> Iterator[Mutant]:
     for at, call in enumerate(child_calls(source)):
         kinds = {made.kind for made in call.made}
         kind = kinds.pop()
-        if not nnx or call.owner is None or kinds or kind not in _NEW_LAYERS or "Rngs" in source.globals:
+        if (
+            not nnx
+            or call.owner is None
+            or kinds
+            or kind not in _NEW_LAYERS
+            or "Rngs" in source.globals
+        ):
             continue
         function, callee = call.function, call.call.func
         containers = sorted(rngs_parameters(function)) + [f"self.{n}" for n in call.owner.rngs()]
@@ -1191,6 +1230,9 @@ def flag_traced(source: Source) -> Iterator[Mutant]:
     ordered = [f for f in functions if isinstance(f, Function) and not f.decorator_list]
     for at, function in enumerate(sorted(ordered, key=lambda f: f.lineno)):
         tested = set(_tested(source, function))
+        stored = [n for n in source.walk(function) if isinstance(n, ast.Name) and n.id in FLAGS]
+        if any(isinstance(node.ctx, ast.Store) for node in stored):
+            continue
         if not nnx or not (tested or function in told) or "abstract" in decorators(function):
             continue
         if isinstance(function, ast.AsyncFunctionDef) or re.match("test|main", function.name):

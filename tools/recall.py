@@ -203,7 +203,9 @@ def judge(site: Site) -> Outcome:
     there = [code for code, line in after if first <= line <= last]
     new = Counter(code for code, _ in after) - Counter(code for code, _ in before)
     caught = mutant.code in there
-    return Outcome(replace(site, text=None), caught, counts, tuple(sorted(set(new) - {mutant.code})))
+    return Outcome(
+        replace(site, text=None), caught, counts, tuple(sorted(set(new) - {mutant.code}))
+    )
 
 
 def report(outcomes: list[Outcome], codes: list[str], found: Counter[tuple[str, bool]]) -> None:
@@ -227,7 +229,8 @@ def report(outcomes: list[Outcome], codes: list[str], found: Counter[tuple[str, 
 
 
 def show(outcomes: list[Outcome], roots: dict[str, Path], wanted: int, *, hits: bool) -> None:
-    """The misses, the first of them with their code."""
+    """The misses, the first of each rule in full."""
+    shown: Counter[str] = Counter()
     for outcome in outcomes:
         if outcome.caught != hits or not outcome.counts:
             continue
@@ -235,9 +238,11 @@ def show(outcomes: list[Outcome], roots: dict[str, Path], wanted: int, *, hits: 
         path = mutant.path.relative_to(roots[site.package]).as_posix()
         instead = f" [instead: {', '.join(outcome.instead)}]" if outcome.instead else ""
         word = "caught" if hits else "missed"
-        print(f"{word}: {mutant.code} {site.package} {path}:{mutant.accepted[0]} {mutant.what}{instead}")
-        if wanted > 0:
-            wanted -= 1
+        print(
+            f"{word}: {mutant.code} {site.package} {path}:{mutant.accepted[0]} {mutant.what}{instead}"
+        )
+        shown[mutant.code] += 1
+        if shown[mutant.code] <= wanted:
             text = mutant.path.read_text(encoding="utf-8")
             if site.planted:
                 print(_indented(mutant.edits[0][2]))
@@ -264,7 +269,9 @@ def main() -> int:
     parser.add_argument("--seed", default="nnx", help="for the sample")
     parser.add_argument("--also", type=Path, action="append", default=[], help="more packages")
     parser.add_argument("--list", action="store_true", help="list the misses")
-    parser.add_argument("--show", type=int, default=0, metavar="N", help="print N misses in full")
+    parser.add_argument(
+        "--show", type=int, default=0, metavar="N", help="print N misses of a rule in full"
+    )
     parser.add_argument("--hits", action="store_true", help="list or print what was caught instead")
     options = parser.parse_args()
     known = {code for code, _ in mutators.MUTATORS} | {plant.code for plant in mutators.plants()}

@@ -31,7 +31,9 @@ SAMPLERS = frozenset(
 )
 KEY_WORDS = ("rngs", "rng", "key", "dropout_rng", "prng_key")
 DROPOUT_LIKE = ("dropout", "drop_path", "droppath", "stochastic_depth")
-INIT_LIKE = re.compile(r"__init__$|__post_init__$|setup|_*(init|build|reset|create|make|load|restore)|from_")
+INIT_LIKE = re.compile(
+    r"__init__$|__post_init__$|setup|_*(init|build|reset|create|make|load|restore)|from_"
+)
 
 _LAYERS = {
     "Dropout": "inputs, *, deterministic=None, rngs=None",
@@ -185,7 +187,7 @@ class Source:
             for name, origin in self.imports.items()
             if re.search(rf"^(import|from) .*\b{name}\b|^    {name},$", self.text, re.MULTILINE)
         }
-        for name, origin in sorted(top.items()):
+        for name, origin in sorted(top.items(), key=lambda item: (-len(item[1]), item[0])):
             if origin == dotted:
                 return name
             if dotted.startswith(origin + "."):
@@ -302,7 +304,9 @@ class Made:
         """Whether the mode surely matters to it."""
         if not isinstance(self.kind, str):
             method = self.kind.method("__call__")
-            return bool(method and self.flags and all(reads(method, f) for f in self.flags))
+            if not method or not self.flags or not all(reads(method, f) for f in self.flags):
+                return False
+            return self.kind.is_stochastic
         arguments = {word.arg: word.value for word in self.call.keywords}
         if self.kind == "flax.nnx.MultiHeadAttention":
             rate = arguments.get("dropout_rate", ast.Constant(0.0))
@@ -355,9 +359,10 @@ class Class:
     @property
     def resolved(self) -> bool:
         """Whether all its bases are known, and none is a layer of flax."""
-        return all(
-            root == "flax.nnx.Module" or root in _PLAIN_BASES for root in self.roots
-        ) and not self.node.keywords
+        return (
+            all(root == "flax.nnx.Module" or root in _PLAIN_BASES for root in self.roots)
+            and not self.node.keywords
+        )
 
     @property
     def methods(self) -> list[Function]:
@@ -406,6 +411,15 @@ class Class:
     def init(self) -> Function | None:
         """Its own ``__init__``."""
         return next((m for m in self.methods if m.name == "__init__"), None)
+
+    @cached_property
+    def is_stochastic(self) -> bool:
+        """Whether it surely draws or keeps statistics, itself or in a child."""
+        self.__dict__["is_stochastic"] = False  # for classes that hold one another
+        text = "\n".join(each.source.code(m) for each in self.mro for m in each.forward)
+        return bool(re.search(r"rngs(\.\w+|\[[^]]*\])?\(\)|jax\.random", text)) or any(
+            made.flags and made.heeds_mode for every in self.children().values() for made in every
+        )
 
     def stores(self, attribute: str) -> list[ast.AST]:
         """Where the class itself writes an attribute or declares it."""
@@ -456,7 +470,10 @@ class Class:
                             if isinstance(target, ast.Attribute) and is_self(target, target.attr):
                                 value = getattr(node, "value", None)
                                 made = made_by(each.source, method, value)
-                                if isinstance(node, ast.AugAssign) or known.get(target.attr, made) is None:
+                                if (
+                                    isinstance(node, ast.AugAssign)
+                                    or known.get(target.attr, made) is None
+                                ):
                                     made = None
                                 before = known.get(target.attr) or []
                                 known[target.attr] = None if made is None else before + made
@@ -464,7 +481,9 @@ class Class:
         return self._children
 
 
-def made_by(source: Source, function: Function, value: ast.expr | None, depth: int = 4) -> list[Made] | None:
+def made_by(
+    source: Source, function: Function, value: ast.expr | None, depth: int = 4
+) -> list[Made] | None:
     """The nnx modules that an expression makes; None where that is not sure."""
     if isinstance(value, ast.Constant) and value.value is None:
         return []
@@ -489,7 +508,9 @@ def made_by(source: Source, function: Function, value: ast.expr | None, depth: i
     return [Made(own, value, source)] if own and own.is_module else None
 
 
-def _together(source: Source, function: Function, values: list[ast.expr], depth: int) -> list[Made] | None:
+def _together(
+    source: Source, function: Function, values: list[ast.expr], depth: int
+) -> list[Made] | None:
     found: list[Made] = []
     for value in values:
         made = made_by(source, function, value, depth - 1)
@@ -507,9 +528,16 @@ def _appended(source: Source, function: Function, name: str, depth: int) -> list
         above = source.parents[use]
         call = source.parents.get(above)
         if isinstance(use.ctx, ast.Store):
-            if not isinstance(above, ast.Assign) or ast.unparse(above.value) not in ("[]", "list()"):
+            if not isinstance(above, ast.Assign) or ast.unparse(above.value) not in (
+                "[]",
+                "list()",
+            ):
                 return None
-        elif isinstance(above, ast.Attribute) and above.attr == "append" and isinstance(call, ast.Call):
+        elif (
+            isinstance(above, ast.Attribute)
+            and above.attr == "append"
+            and isinstance(call, ast.Call)
+        ):
             values += call.args
         elif isinstance(above, ast.Attribute | ast.Subscript):
             return None
@@ -579,7 +607,9 @@ def _child_calls(source: Source) -> Iterator[ChildCall]:
             yield ChildCall(source, function, node, made, owner)
 
 
-def _called(source: Source, function: Function, owner: Class | None, callee: ast.expr) -> list[Made]:
+def _called(
+    source: Source, function: Function, owner: Class | None, callee: ast.expr
+) -> list[Made]:
     children = owner.children() if owner else {}
     many = isinstance(callee, ast.Subscript)
     if isinstance(callee, ast.Subscript) and not isinstance(callee.slice, ast.Slice):
@@ -605,7 +635,9 @@ def _called(source: Source, function: Function, owner: Class | None, callee: ast
     return found
 
 
-def _bound(source: Source, function: Function, children: dict[str, list[Made]], name: ast.Name) -> list[Made]:
+def _bound(
+    source: Source, function: Function, children: dict[str, list[Made]], name: ast.Name
+) -> list[Made]:
     """What a name holds by one of its bindings: an assignment, or a loop over children."""
     above = source.parents[name]
     if isinstance(above, ast.Assign) and isinstance(above.value, ast.Call):
@@ -656,7 +688,9 @@ def targets(node: ast.AST) -> list[ast.expr]:
 
 def decorators(function: Function) -> list[str]:
     """The last names of its decorators."""
-    return [re.split(r"[.(]", ast.unparse(node).split("(")[0])[-1] for node in function.decorator_list]
+    return [
+        re.split(r"[.(]", ast.unparse(node).split("(")[0])[-1] for node in function.decorator_list
+    ]
 
 
 def all_parameters(arguments: ast.arguments) -> list[ast.arg]:

@@ -37,6 +37,8 @@ def anew(value: Value) -> Value:
             return replace(value, number=new_number())
         case Choice(parts):
             return choose(*map(anew, parts))
+        case Items(elements, ordered=True):  # what enumerate and zip give
+            return Items(tuple(map(anew, elements)), ordered=True)
     return value
 
 
@@ -50,6 +52,8 @@ def as_key(value: Value) -> Key | None:
             return Key("given", attribute=attribute, varies=attribute is None, number=number)
         case Rngs(origin="constant", made=made):
             return Key("constant", varies=False, made=made)
+        case Rngs() | Stream():  # where a layer takes either
+            return Key("given")
         case Boxed(_, inner):
             return as_key(inner)
         case Items((element,)):  # an array of keys, for a vmapped sampler

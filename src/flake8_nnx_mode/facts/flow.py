@@ -87,6 +87,7 @@ from flake8_nnx_mode.syntax.outline import Class, Function, Imported
 Step = Generator[object, "Value | bool", "Value | bool"]
 
 _KEY_NAME = re.compile(r"(?:^|_)(?:key|rng|prng)$")
+_KEYISH = re.compile(r"key|rng|seed")
 _UNVARYING = Opaque(Traits(varies=False))
 _CALLABLES = (Instance, Items, Table, Method, LocalFunction)
 _EXCUSED = Guard(excused=True)
@@ -98,6 +99,7 @@ _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
 _WITHOUT_EFFECT = frozenset({"jax.lax.stop_gradient", "jax.eval_shape", "flax.nnx.eval_shape"})
 _JITS = frozenset({"jax.jit", "flax.nnx.jit"})
+_NO_NUMBERS = frozenset({"shape", "dtype", "size", "ndim"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
     | {"flax.nnx.List"}
@@ -341,10 +343,11 @@ class Flow:
             self._guards = Guards(Guard(flags), outer)
         start, first = new_number(), len(self.facts.consumptions)
         yield from self._store(statement.target, element(iterable))
+        inside = self._guards
         left = yield statement.body
         self._guards = outer
         if left is not True:
-            self._find_reuses_in_loop(start, first)
+            self._find_reuses_in_loop(start, first, inside)
         self._join(before)
         if statement.orelse is not None:
             yield statement.orelse
@@ -357,10 +360,11 @@ class Flow:
         before = self._fork()
         self._guards = Guards(guard, outer)
         start, first = new_number(), len(self.facts.consumptions)
+        inside = self._guards
         left = yield statement.body
         self._guards = outer
         if left is not True:
-            self._find_reuses_in_loop(start, first)
+            self._find_reuses_in_loop(start, first, inside)
         self._join(before)
         if statement.orelse is not None:
             yield statement.orelse
@@ -574,7 +578,7 @@ class Flow:
         """``_test``, where Python asks whether the result is true."""
         guard, value = yield from self._test(test)
         self._asked(value, test)
-        if any(isinstance(option, Rngs | Given | Key) for option in options(value)):
+        if _is_about_key(value, test):
             guard = replace(guard, optional=True)
         return guard, value
 
@@ -687,7 +691,8 @@ class Flow:
 
     def _attribute(self, node: code.Attribute) -> Step:
         owner = _value((yield node.value))
-        return choose(*(self._member(option, node) for option in options(owner)))
+        there = present(owner) or (owner,)
+        return choose(*(self._member(option, node) for option in there))
 
     def _member(self, owner: Value, node: code.Attribute) -> Value:
         name = node.name
@@ -714,6 +719,8 @@ class Flow:
                 return Method(owner, name)
             case Symbol() | ClassDefinition() | ModuleFile():
                 return self._names.member(owner, name) or UNKNOWN
+            case Opaque(traits) if name in _NO_NUMBERS:
+                return Opaque(replace(traits, draws=frozenset()))
             case _:
                 return mixed(owner)
 
@@ -826,16 +833,19 @@ class Flow:
             stream = "default"
         draw = Draw(stream, self._anchor(node.at), self._forward, rngs, self._guards)
         self.facts.draws.append(draw)
-        made = rngs.made if rngs.origin == "constant" else None
-        return Key("drawn", draw, number=new_number(), made=made)
+        constant = rngs.origin == "constant"
+        made = rngs.made if constant else None
+        return Key("drawn", draw, varies=not constant, number=new_number(), made=made)
 
     def _sample(self, key: Value, sampler: str, node: code.Call) -> None:
         """``jax.random.normal(key, ...)``."""
-        given = next((a for a in node.args if a.keyword == "key"), None) or node.args[0]
-        if isinstance(key, Rngs | Stream) and given.value.at >= 0:
-            self.facts.uncalled.append(Uncalled(key, self._anchor(given.value.at)))
+        if isinstance(key, Rngs | Stream):
+            self._uncalled(key, node)
         else:
-            self._consume(key, sampler, node, given.value)
+            self._consume(key, sampler, node, _key_of(node))
+
+    def _uncalled(self, key: Rngs | Stream, node: code.Call) -> None:
+        self.facts.uncalled.append(Uncalled(key, self._anchor(_key_of(node).at)))
 
     def _consume_keyword(self, func: Value, name: str, value: Value, node: code.Call) -> None:
         """``layer(x, rngs=key)``: whatever is called, if it is a key that it gets."""
@@ -848,7 +858,7 @@ class Flow:
                 isinstance(func, Symbol) and func.name in flax_api.LAYERS
             )
             self._consume(value, name, node, given, builds=builds)
-        elif is_child and isinstance(value, Rngs) and value.origin == "constant":
+        elif is_child and any(isinstance(o, Rngs) and o.made_here for o in options(value)):
             self._consume(value, name, node, given)
 
     def _consume(
@@ -881,11 +891,12 @@ class Flow:
             if key.number is not None:
                 self._consumed.setdefault(key.number, use)
 
-    def _find_reuses_in_loop(self, start: int, first: int) -> None:
+    def _find_reuses_in_loop(self, start: int, first: int, guards: Guards | None) -> None:
         """Find the keys that a loop's body consumed again and again.
 
-        They are from before the loop, which began at number ``start``, and at the end of its body
-        the variable still holds them.
+        They are from before the loop, which began at number ``start``, at the end of its body the
+        variable still holds them, and within the body, which stands under ``guards``, nothing but
+        the mode decides about it.
         """
         for use in self.facts.consumptions[first:]:
             held = self._variables.get(use.holder) if use.holder else None
@@ -895,7 +906,7 @@ class Flow:
                 and len(use.keys) == 1
                 and use.keys[0].number == key.number is not None
                 and (not isinstance(key.number, int) or key.number < start)
-                and all(g.flags for g in _between(use.guards, self._guards))
+                and all(g.flags for g in _between(use.guards, guards))
             ):
                 self.facts.reuses.append(Reuse(use, in_loop=True))
 
@@ -997,6 +1008,9 @@ class Flow:
             varies = mixed(*args.all()).traits.varies
             return Key("constant", varies=varies, number=new_number(), made=self._making(node))
         if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
+            if isinstance(first, Rngs | Stream):
+                self._uncalled(first, node)
+                return UNKNOWN
             derived = choose(*(self._derive(option, args) for option in options(first)))
             if short == "clone":
                 return derived  # made to be consumed again
@@ -1037,9 +1051,12 @@ class Flow:
                     case SelfObject(), Constant(str(attribute)):
                         self._write(attribute, mixed(args.positional[2]), node.at, whole=True)
             case "hasattr" if self._tests:
-                self._tests[-1].optional = True
+                names = (str(a.value) for a in args.positional if isinstance(a, Constant))
+                self._tests[-1].optional |= any(map(_KEYISH.search, names))
             case "isinstance" if self._tests:
                 self._tests[-1].strings.add("isinstance")
+        if not name.startswith(("builtins.", "jax.", "flax.")):
+            return mixed(_result(args), UNKNOWN)  # the time, a number from another generator
         return _result(args)
 
     def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> None:
@@ -1105,7 +1122,7 @@ class Flow:
         rights = []
         for _, right in node.rights:
             rights.append(_value((yield right)))
-        if NONE in rights and self._tests:
+        if NONE in rights and self._tests and _is_about_key(left, node.left):
             self._tests[-1].optional = True
         match left, rights:
             case Constant(str(stream)), [Rngs(sure=True)]:
@@ -1158,7 +1175,7 @@ class Flow:
             yield node.key
         made = _value((yield node.element))
         self._guards = outer
-        self._find_reuses_in_loop(start, first)
+        self._find_reuses_in_loop(start, first, outer)
         self._variables = before
         return Table(((None, made),)) if node.key is not None else Items((made,))
 
@@ -1230,6 +1247,22 @@ _LEAVES: dict[type, Callable[[Flow, Any], Value]] = {
 def _value(result: Value | bool) -> Value:
     assert not isinstance(result, bool)
     return result
+
+
+def _is_about_key(value: Value, node: code.Expression) -> bool:
+    """Whether a key or an ``nnx.Rngs``, which may not be there, is what a test is about."""
+    if any(isinstance(option, Rngs | Key) for option in options(value)):
+        return True
+    name = _last_name(node)
+    unknown = isinstance(value, Given | Opaque | Choice)
+    return unknown and name is not None and _KEYISH.search(name) is not None
+
+
+def _key_of(node: code.Call) -> code.Expression:
+    """The argument of a function of ``jax.random`` that is its key; the call, if it is bound."""
+    by_name = (a.value for a in node.args if a.keyword == "key")
+    first = (a.value for a in node.args[:1] if a.keyword is None)
+    return next(by_name, next(first, node))
 
 
 def _as_jit(decorator: Value) -> Iterator[tuple[str, Arguments]]:

@@ -47,7 +47,7 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
             if _is_concerned(function) and project.may_consume_keys(function, module):
                 yield module.facts(function)
     for compiled in jitted(project):
-        if compiled.facts.calls and not project.is_for_tests(compiled.name):
+        if compiled.facts.calls and not project.is_for_tests(compiled.within):
             yield compiled.facts
 
 
@@ -61,7 +61,7 @@ def _constant(project: Project, use: Consumption) -> Iterator[ConstantKey]:
     for key in constant:
         here = key.made is not None and project.book.has(key.made.anchor.chapter)
         guards = key.made.guards if isinstance(key.made, Making) and here else None
-        fallback = not alone or _is_optional(guards) or _is_optional(use.guards)
+        fallback = not alone or _is_optional(guards if here else use.guards)
         if not (_is_excused(use.guards) or _is_excused(guards)):
             where = key.made.anchor if key.made is not None and here else use.anchor
             yield ConstantKey(use, where, fallback)

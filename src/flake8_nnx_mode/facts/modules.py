@@ -286,10 +286,9 @@ class ClassFacts:
         """The methods that the class itself defines."""
         yield from self.outline.methods.values()
 
-    def all_methods(self) -> Iterator[Function]:
-        """Its methods and those it inherits."""
-        for _, function in _methods(self.ancestry.classes):
-            yield function
+    def method_texts(self) -> list[str]:
+        """The texts of its methods and of those it inherits."""
+        return [d.book.text_of(function) for d, function in _methods(self.ancestry.classes)]
 
     def forward_methods(self) -> Iterator[Function]:
         """Those of them that run after construction."""
@@ -501,6 +500,14 @@ class ClassFacts:
         """What construction puts into the attributes."""
         for write in self.writes_of_construction():
             yield write.value
+
+    def mentions_in_construction(self, *words: str) -> bool:
+        """Whether the text of a method of construction, also an inherited one, has such a word."""
+        return any(
+            definition.book.mentions(function, *words)
+            for definition, function in _methods(self.ancestry.classes)
+            if self.is_init_like(function)
+        )
 
     def writes_of_construction(self) -> Iterator[AttributeWrite]:
         """What methods of construction assign, its own and inherited ones."""

@@ -52,7 +52,8 @@ class Sharing:
                 if write.whole:
                     kept = self._in_value(write.value, parameter, write)
                     earlier = by_attribute.get(write.name, Counter())
-                    by_attribute[write.name] = earlier | kept  # one of them, by the branch taken
+                    # It holds one of them in the end: by the branch taken, or the last.
+                    by_attribute[write.name] = max(earlier, kept, key=Counter.total)
             self._known[key] = sum(by_attribute.values(), Counter())
         return self._known[key]
 
@@ -83,8 +84,8 @@ class Sharing:
             case Boxed(_, inner_value):
                 found += self._in_module(inner_value, parameter, write)
             case Choice(parts):
-                for part in parts:
-                    found |= self._in_module(part, parameter, write)
+                each = (self._in_module(part, parameter, write) for part in parts)
+                found = max(each, key=Counter.total)
         return found
 
     def _in_module(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:

@@ -27,6 +27,8 @@ class Jitted:
 
     name: str
     """Empty for a local function."""
+    within: str
+    """The function that it is compiled in, or itself."""
     by: str
     """The full name of the transform."""
     static: frozenset[str] | None
@@ -47,7 +49,7 @@ def jitted(project: Project) -> Iterator[Jitted]:
         names = tuple(p.name for p in own if p.kind != "keyword-only")
         flags = {p.name: p.required for p in own if project.is_mode_flag(p)}
         facts = project.facts(function, owners[function])
-        return Jitted(function.name, by, _static(names, args), flags, facts, where)
+        return Jitted(function.name, function.name, by, _static(names, args), flags, facts, where)
 
     for function in owners:
         for decorator in function.decorators:
@@ -75,7 +77,7 @@ def jitted(project: Project) -> Iterator[Jitted]:
                 run = jit.function
                 static = _static(run.parameters, jit.args)
                 flags = {f: run.parameters.index(f) < run.required for f in run.flags}
-                yield Jitted("", jit.by, static, flags, run, jit.anchor)
+                yield Jitted("", function.name, jit.by, static, flags, run, jit.anchor)
             elif jit.function in owners:
                 yield made(jit.function, jit.by, jit.args, jit.anchor)
 

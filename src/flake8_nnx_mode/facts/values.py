@@ -24,7 +24,7 @@ class Guard:
     strings: frozenset[str] = NO_NAMES
     """Strings in the test, as in ``hasattr(rngs, "params")``."""
     optional: bool = False
-    """The test asks whether something is there: ``x is None``, ``rngs or ...``."""
+    """The test asks whether a key is there: ``key is None``, ``rngs or ...``."""
     excused: bool = False
     """Not meant to be right: an error is caught or expected, or the result gets no gradient."""
     mode: Literal["train", "eval"] | None = None

@@ -17,6 +17,7 @@ attribute `rngs` or `deterministic` of the layer is set afterwards, or its mode 
 view.
 """
 
+import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.building import built_and_called
@@ -60,26 +61,27 @@ class Net(nnx.Module):
         return self.dropout(self.linear(x), deterministic=not train)
 """
 
+_CHANGED = re.compile(r"\b(\w+)(?:\[[^]\n]*\])?\.(?:rngs|deterministic)\s*=(?!=)")
+"""``self.dropout.rngs = ...``"""
 _DROPOUT = "flax.nnx.Dropout"
 
 
 def check(project: Project) -> Iterator[Report]:
-    if not project.assigned_from_outside(project.book).isdisjoint({"rngs", "deterministic"}):
-        return  # perhaps on a dropout
     reported: set[Anchor] = set()
     for function, owner in project.functions():
         in_module = owner is not None and owner.is_module
         if owner is not None and in_module and owner.is_init_like(function):
             continue
-        family = (function,) if owner is None else owner.all_methods()
-        if not any(
-            project.book.mentions(member, *project.names_for(_DROPOUT)) for member in family
-        ):
+        texts = [project.book.text_of(function)] if owner is None else owner.method_texts()
+        if not any(name in text for name in project.names_for(_DROPOUT) for text in texts):
             continue
         facts = project.facts(function, owner)
+        changed = {name for text in texts for name in _CHANGED.findall(text)}
         transient = {where for where, _ in built_and_called(facts)} if in_module else set()
         for call in facts.calls:
-            for layer in () if _is_supplied(call) else _called(call.child):
+            if _is_supplied(call) or _name(call) in changed:
+                continue
+            for layer in _called(call.child):
                 made = layer.made
                 if (
                     made is None
@@ -94,6 +96,11 @@ def check(project: Project) -> Iterator[Report]:
                         "this dropout gets no `rngs`, here or when it is called: ValueError at the"
                         " first training step; write `nnx.Dropout(..., rngs=rngs)`",
                     )
+
+
+def _name(call: ModuleCall) -> str:
+    """The last name of what is called: ``dropout`` for ``self.dropouts.dropout[...]``."""
+    return call.label.replace("[...]", "").rpartition(".")[2]
 
 
 def _is_supplied(call: ModuleCall) -> bool:

@@ -58,20 +58,21 @@ _LONG = 7
 
 
 def check(project: Project) -> Iterator[Report]:
-    declared = _declared(project.book.text)
+    text = project.book.text
+    declared = _declared(text)
+    named = set(re.findall(r"""\.(\w+)(?=\s*[(.])|\[["'](\w+)["']\]""", text))
+    typos = {name: _meant(name, declared) for pair in named for name in pair if name}
+    suspects = {n: m for n, m in typos.items() if m is not None and not _may_be_declared(n, text)}
     for function, owner in project.functions():
-        if "rngs" not in project.book.text_of(function).lower():
+        if not (suspects and project.book.mentions(function, *suspects)):
             continue
         for draw in project.facts(function, owner).draws:
-            name = draw.stream
-            if name is None or name in declared or not project.book.has(draw.anchor.chapter):
-                continue
-            meant = _meant(name, declared)
-            if meant is not None and not _may_be_declared(name, project.book.text):
+            if draw.stream in suspects and project.book.has(draw.anchor.chapter):
                 yield Report(
                     draw.anchor,
-                    f"no stream `{name}` is declared: a default stream serves it in silence, and"
-                    f" without one it is an AttributeError; did you mean `{meant}`?",
+                    f"no stream `{draw.stream}` is declared: a default stream serves it in silence,"
+                    " and without one it is an AttributeError; did you mean"
+                    f" `{suspects[draw.stream]}`?",
                 )
 
 
@@ -85,11 +86,13 @@ def _declared(text: str) -> set[str]:
 
 
 def _may_be_declared(name: str, text: str) -> bool:
-    return re.search(rf"""["']{name}["']|(?<![\w.]){name}\s*=(?!=)""", text) is not None
+    return (
+        re.search(rf"""(?<![\w\])]\[)["']{name}["']|(?<![\w.]){name}\s*=(?!=)""", text) is not None
+    )
 
 
 def _meant(name: str, declared: set[str]) -> str | None:
-    if name.rstrip("0123456789_") in declared:
+    if name in declared or name.rstrip("0123456789_") in declared:
         return None
     edits = 2 if len(name) >= _LONG else 1
     near = [known for known in sorted(declared) if _distance(name, known) <= edits]

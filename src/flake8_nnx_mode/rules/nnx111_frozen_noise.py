@@ -56,8 +56,7 @@ class Mask(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
-        constructors = [f for f in module.own_methods() if module.is_init_like(f)]
-        if not any(module.book.mentions(f, *flax_api.DROPOUT_STREAMS) for f in constructors):
+        if not module.mentions_in_construction(*flax_api.DROPOUT_STREAMS):
             continue
         for function in module.forward_methods():
             reported = set()
@@ -83,12 +82,13 @@ def _tests_mode(guards: Guards | None) -> bool:
 def _is_frozen_noise(value: Value | None) -> bool:
     if value is None:
         return False
-    held = [o.value if isinstance(o, Boxed) else o for o in options(value)]
+    if isinstance(value, Boxed) and "Param" not in value.kind:
+        value = value.value
     return all(
         isinstance(option, Opaque)
         and not option.traits.varies
         and any(draw.stream in flax_api.DROPOUT_STREAMS for draw in option.traits.draws)
-        for option in held
+        for option in options(value)
     )
 
 
