@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Applicability = Literal["safe", "unsafe"]
-"""Safe: only the reported mistake changes. Unsafe: a signature, the sequence of seeds, the layout of
-a checkpoint or the streams that a model needs may change too."""
+"""Safe: only the reported mistake changes. Unsafe: a signature, the sequence of seeds, the layout
+of a checkpoint or the streams that a model needs may change too."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

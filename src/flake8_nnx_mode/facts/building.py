@@ -21,8 +21,9 @@ from flake8_nnx_mode.syntax.book import Anchor
 def built_and_called(facts: FunctionFacts) -> Iterator[tuple[Anchor, Instance]]:
     """The layers, and where they are built; each once.
 
-    Those that may be made of modules older than the call are not among them, nor is a dropout that
-    is used like a function: that is told everything when it is called.
+    is used like a function: one that is told everything when it is called.
+    else may have changed first (``nnx.update(layer, state)``, ``layer.fit(x)``), nor is a dropout
+    that is used like a function: that is told everything when it is called.
     """
     seen = set()
     for call in facts.calls:
@@ -30,7 +31,9 @@ def built_and_called(facts: FunctionFacts) -> Iterator[tuple[Anchor, Instance]]:
             if not isinstance(child, Instance) or child.made is None:
                 continue
             where = child.made.anchor
-            mine = where.chapter is call.anchor.chapter and where not in facts.kept
+            mine = (
+                where.chapter is call.anchor.chapter and where not in facts.kept | facts.handed_on
+            )
             if mine and where not in seen and _is_all_new(child) and not _is_told(child, call):
                 seen.add(where)
                 yield where, child

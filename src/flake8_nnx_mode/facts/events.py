@@ -26,6 +26,8 @@ class Consumption:
     by: str
     anchor: Anchor
     guards: Guards | None
+    given: Anchor
+    """The argument."""
     holder: str = ""
     """The variable that held it, if it was one."""
     to: str = ""
@@ -182,6 +184,8 @@ class FunctionFacts:
     writes: list[AttributeWrite] = field(default_factory=list)
     kept: set[Anchor] = field(default_factory=set)
     """Where modules were made that were then put into attributes of self."""
+    handed_on: set[Anchor] = field(default_factory=set)
+    """Where modules were made that functions were then given, or of which a method was called."""
     returns: list[Value] = field(default_factory=list)
     free_names: list[FreeName] = field(default_factory=list)
     reuses: list[Reuse] = field(default_factory=list)

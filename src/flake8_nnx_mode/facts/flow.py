@@ -125,12 +125,14 @@ class _Mentioned:
     attributes: set[str] = field(default_factory=set)
     strings: set[str] = field(default_factory=set)
     optional: bool = False
+    shape: bool = False
 
     def add(self, other: "_Mentioned") -> None:
         self.flags |= other.flags
         self.attributes |= other.attributes
         self.strings |= other.strings
         self.optional |= other.optional
+        self.shape |= other.shape
 
 
 class World(Protocol):
@@ -568,6 +570,7 @@ class Flow:
             frozenset(mentioned.attributes),
             frozenset(mentioned.strings),
             mentioned.optional,
+            mentioned.shape,
             mode=mode,
         )
         return guard, value
@@ -720,6 +723,8 @@ class Flow:
             case Symbol() | ClassDefinition() | ModuleFile():
                 return self._names.member(owner, name) or UNKNOWN
             case Opaque(traits) if name in _NO_NUMBERS:
+                if self._tests:
+                    self._tests[-1].shape = True
                 return Opaque(replace(traits, draws=frozenset()))
             case _:
                 return mixed(owner)
@@ -808,6 +813,9 @@ class Flow:
             for name, value in args.keywords:
                 if name in flax_api.KEY_KEYWORDS:
                     self._consume_keyword(func, name, value, node)
+        handed_on = (*args.all(), func.receiver) if isinstance(func, Method) else tuple(args.all())
+        if handed_on and not _builds(func):
+            self.facts.handed_on |= makings(Items(handed_on))
         match func:
             case Rngs() | Stream():
                 return self._draw(func, node)
@@ -831,11 +839,19 @@ class Flow:
         stream, rngs = (source.name, source.of) if isinstance(source, Stream) else (None, source)
         if isinstance(source, Rngs):
             stream = "default"
-        draw = Draw(stream, self._anchor(node.at), self._forward, rngs, self._guards)
+        place, named = self._anchor(node.at), self._named(stream, node.func)
+        draw = Draw(stream, place, self._forward, rngs, named, self._guards)
         self.facts.draws.append(draw)
         constant = rngs.origin == "constant"
         made = rngs.made if constant else None
         return Key("drawn", draw, varies=not constant, number=new_number(), made=made)
+
+    def _named(self, stream: str | None, func: code.Expression) -> Anchor | None:
+        """``rngs.stream()`` or ``rngs.stream.normal()``: the place of ``stream``."""
+        for node in (func, func.value if isinstance(func, code.Attribute) else func):
+            if isinstance(node, code.Attribute) and node.name == stream:
+                return Anchor(self._chapter, node.at, "attr")
+        return None
 
     def _sample(self, key: Value, sampler: str, node: code.Call) -> None:
         """``jax.random.normal(key, ...)``."""
@@ -854,10 +870,7 @@ class Flow:
         )
         given = next((a.value for a in node.args if a.keyword == name), node.func)
         if any(isinstance(option, Key) for option in options(value)):
-            builds = isinstance(func, ClassDefinition) or (
-                isinstance(func, Symbol) and func.name in flax_api.LAYERS
-            )
-            self._consume(value, name, node, given, builds=builds)
+            self._consume(value, name, node, given, builds=_builds(func))
         elif is_child and any(isinstance(o, Rngs) and o.made_here for o in options(value)):
             self._consume(value, name, node, given)
 
@@ -877,6 +890,7 @@ class Flow:
             by,
             self._anchor(node.at),
             self._guards,
+            self._anchor(given.at),
             given.id if isinstance(given, code.Name) else "",
             _last_name(node.func) or "",
             builds,
@@ -1247,6 +1261,12 @@ _LEAVES: dict[type, Callable[[Flow, Any], Value]] = {
 def _value(result: Value | bool) -> Value:
     assert not isinstance(result, bool)
     return result
+
+
+def _builds(func: Value) -> bool:
+    """Whether a module is built by calling ``func``."""
+    is_layer = isinstance(func, Symbol) and func.name in flax_api.LAYERS
+    return is_layer or isinstance(func, ClassDefinition)
 
 
 def _is_about_key(value: Value, node: code.Expression) -> bool:

@@ -80,4 +80,4 @@ def _is_optional(guards: Guards | None) -> bool:
 
 
 def _is_excused(guards: Guards | None) -> bool:
-    return any(guard.excused or guard.mode == "eval" for guard in each_guard(guards))
+    return any(g.excused or g.shape or g.mode == "eval" for g in each_guard(guards))

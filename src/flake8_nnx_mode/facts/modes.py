@@ -466,3 +466,12 @@ def tells_mode(project: Project, facts: FunctionFacts | LocalRun, flag: str) -> 
                 if isinstance(value, Flag) and value.name == flag:
                     return True
     return False
+
+
+def may_know_mode(project: Project, module: ClassFacts, function: Function) -> bool:
+    """Whether anything can tell a forward method that it draws in training or evaluation."""
+    if any(project.is_mode_flag(p) or p.name in flax_api.KEY_KEYWORDS for p in function.parameters):
+        return True
+    if module.is_template or module.assigns("set_view"):
+        return True
+    return any(flax_api.is_about_mode(read.name) for read in module.facts(function).reads)

@@ -58,7 +58,7 @@ class Project:
         self._assigned: dict[Book, frozenset[str]] = {}
         self._names_for: dict[str, tuple[str, ...]] = {}
         self._nested = 0
-        self.mode_mistakes: dict[Function, tuple["ModeMistake", ...]] = {}
+        self.mode_mistakes: dict[Function, tuple[ModeMistake, ...]] = {}
         """What ``facts.modes`` found, by function: several rules ask for it."""
 
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
@@ -164,7 +164,7 @@ class Project:
         )
 
     def may_consume_keys(self, function: Function, owner: ClassFacts | None) -> bool:
-        """Whether the text of a function of the file at hand gives a reason to look for samplers."""
+        """Whether the text of a function gives a reason to look for samplers."""
         scope = self.book.outline.module
         outer = function.outer if owner is None else owner.outline.outer
         if outer is not scope or scope.star_imports:
@@ -295,7 +295,7 @@ class Project:
         return self._written[function]
 
     def holds_state(self, value: Value) -> bool:
-        """Whether ``value`` is a module known to have parameters, statistics or noise of its own."""
+        """Whether a module is known to have parameters, statistics or noise of its own."""
         match value:
             case Instance(Symbol(name), args) if name in flax_api.WRAPPERS:
                 return args is not None and any(map(self.holds_state, args.all()))

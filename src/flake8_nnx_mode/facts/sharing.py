@@ -51,25 +51,26 @@ class Sharing:
             for write in module.writes_of_construction():
                 if write.whole:
                     kept = self._in_value(write.value, parameter, write)
-                    earlier = by_attribute.get(write.name, Counter())
+                    # Itself keeps it once, under however many names.
+                    name = "" if write in kept else write.name
+                    earlier = by_attribute.get(name, Counter())
                     # It holds one of them in the end: by the branch taken, or the last.
-                    by_attribute[write.name] = max(earlier, kept, key=Counter.total)
+                    by_attribute[name] = max(earlier, kept, key=Counter.total)
             self._known[key] = sum(by_attribute.values(), Counter())
         return self._known[key]
 
     def _in_value(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:
         found: Keepings = Counter()
         match value:
-            case Rngs("given", _, name) if name == parameter:
+            case Rngs() if _is_parameter(value, parameter):
                 found[write] = 1
             case Instance(ClassDefinition() as of, args) if args is not None and not args.open:
                 module = self._project.class_facts(of)
                 if module.is_module:
                     for index, inner in _indexed(module):
                         given = args.get(inner.name, index)
-                        if isinstance(given, Rngs) and given.origin == "given":
-                            if given.parameter == parameter:
-                                found += self._keepings(module, inner.name)
+                        if isinstance(given, Rngs) and _is_parameter(given, parameter):
+                            found += self._keepings(module, inner.name)
             case Instance(Symbol(), args) if args is not None:
                 for held in args.all():
                     found += self._in_module(held, parameter, write)
@@ -91,6 +92,11 @@ class Sharing:
     def _in_module(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:
         """As ``_in_value``, for parts of what is kept: an Rngs among them is an argument."""
         return Counter() if isinstance(value, Rngs) else self._in_value(value, parameter, write)
+
+
+def _is_parameter(rngs: Rngs, parameter: str) -> bool:
+    """Whether it is what the constructor was given, not a fork of it."""
+    return rngs.origin == "given" and rngs.parameter == parameter
 
 
 def _constructor(module: ClassFacts) -> Function | None:

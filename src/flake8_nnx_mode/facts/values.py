@@ -25,6 +25,8 @@ class Guard:
     """Strings in the test, as in ``hasattr(rngs, "params")``."""
     optional: bool = False
     """The test asks whether a key is there: ``key is None``, ``rngs or ...``."""
+    shape: bool = False
+    """The test asks for a shape: what is made under it replaces what does not fit."""
     excused: bool = False
     """Not meant to be right: an error is caught or expected, or the result gets no gradient."""
     mode: Literal["train", "eval"] | None = None
@@ -238,6 +240,8 @@ class Draw:
     anchor: Anchor
     in_forward: bool
     source: Rngs
+    named: Anchor | None = field(default=None, compare=False, repr=False)
+    """Where the stream is named, as an attribute."""
     guards: Guards | None = field(default=None, compare=False, repr=False)
 
 

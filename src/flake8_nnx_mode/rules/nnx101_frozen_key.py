@@ -11,7 +11,9 @@ trains on one fixed mask. Nothing fails, and the loss still falls.
 
 ## How to fix
 Keep the stream instead of a key, `self.rngs = rngs.fork()`, and draw a key in the forward method,
-`self.rngs.dropout()`.
+`self.rngs.dropout()`. The fix does so where the key is simply drawn and only consumed. It is
+unsafe: forking advances the streams, so that seeds give other numbers, and checkpoints have other
+entries.
 
 ## When it stays silent
 When the attribute is assigned anew after construction, here, in a class it is related to
@@ -25,10 +27,16 @@ import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.events import Consumption
+from flake8_nnx_mode.facts.flax_api import DROPOUT_STREAMS
+from flake8_nnx_mode.facts.modes import may_know_mode
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Key, each_guard
-from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.syntax import code
+from flake8_nnx_mode.syntax.book import Anchor
+from flake8_nnx_mode.syntax.chapter import Chapter
+from flake8_nnx_mode.syntax.outline import Function
 
 BAD = """
 import jax
@@ -72,7 +80,8 @@ def check(project: Project) -> Iterator[Report]:
                 kept = [key for key in use.keys if key.attribute or key.origin == "raw"]
                 frozen = kept and not any(key.varies for key in use.keys)
                 if frozen and not _is_meant(module, use, kept[0]):
-                    yield Report(use.anchor, _message(kept[0]))
+                    remedy = _remedy(project, module, function, kept[0])
+                    yield Report(use.anchor, _message(kept[0]), remedy)
 
 
 def _is_meant(module: ClassFacts, use: Consumption, key: Key) -> bool:
@@ -81,6 +90,47 @@ def _is_meant(module: ClassFacts, use: Consumption, key: Key) -> bool:
         return True
     advanced_by_hand = r"\.key(?:\.value|\[[^]]*\])\s*=(?!=)"
     return key.origin == "raw" and re.search(advanced_by_hand, module.book.text) is not None
+
+
+def _remedy(project: Project, module: ClassFacts, function: Function, key: Key) -> Remedy | None:
+    """Keep the stream and draw where the key is used, if it is drawn and used in simple ways."""
+    draw, name = key.draw, key.attribute
+    if draw is None or name is None or draw.stream in (None, "default", "params"):
+        return None
+    if len(module.family) > 1 or module.assigns("rngs"):
+        return None
+    if draw.stream in DROPOUT_STREAMS and not may_know_mode(project, module, function):
+        return None  # NNX202 would be next
+    writes = [write for write in module.writes_of_construction() if write.name == name]
+    match [write.source for write in writes]:
+        case [code.Call(code.Attribute(code.Name(rngs), stream), ()) as source] if (
+            stream == draw.stream
+        ):
+            written = writes[0].anchor
+            places = _uses(module, name)
+            me = function.parameters[0].name
+            draws = [Change(place, f"{me}.rngs.{stream}()") for place in places]
+            kept = Change(written, f"{me}.rngs")
+            forked = Change(Anchor(written.chapter, source.at), f"{rngs}.fork()")
+            return Remedy("unsafe", (kept, forked, *draws)) if places else None
+    return None
+
+
+def _uses(module: ClassFacts, name: str) -> list[Anchor]:
+    """Where `self.name` is read, if each time only for a key to be consumed; else nowhere."""
+    places: dict[tuple[Chapter, int], Anchor] = {}
+    for method in module.own_methods():
+        if not module.book.mentions(method, name):
+            continue
+        facts = module.facts(method)
+        consumed = {(use.given.chapter, use.given.at) for use in facts.consumptions}
+        for read in facts.reads:
+            place = (read.anchor.chapter, read.anchor.at)
+            if read.name == name:
+                if place not in consumed or module.is_init_like(method):
+                    return []
+                places[place] = read.anchor
+    return list(places.values())
 
 
 def _message(key: Key) -> str:

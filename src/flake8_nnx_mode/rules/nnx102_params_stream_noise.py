@@ -11,7 +11,8 @@ later are initialised with.
 
 ## How to fix
 Draw from the stream that the noise belongs to: `rngs.dropout()`. Models built with
-`nnx.Rngs(params=0)` alone need a `dropout` or default seed as well.
+`nnx.Rngs(params=0)` alone need a `dropout` or default seed as well, which makes the fix unsafe. It
+is not offered where nothing knows the mode.
 
 ## When it stays silent
 In methods of construction; when the numbers end up in an `nnx.Param`, another Variable or an
@@ -23,10 +24,11 @@ makes the `nnx.Rngs` itself, also as a fallback; under a test for the stream's p
 import re
 from collections.abc import Iterator
 
+from flake8_nnx_mode.facts.modes import may_know_mode
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Draw, Guards, each_guard
-from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 
 BAD = """
 import jax
@@ -97,7 +99,14 @@ def check(project: Project) -> Iterator[Report]:
                         and not _stream_is_tested(draw.guards)
                     ):
                         reported.add(draw)
-                        yield Report(draw.anchor, MESSAGE)
+                        blind = not may_know_mode(project, module, function)
+                        yield Report(draw.anchor, MESSAGE, None if blind else _remedy(draw))
+
+
+def _remedy(draw: Draw) -> Remedy | None:
+    if draw.named is None:
+        return None
+    return Remedy("unsafe", (Change(draw.named, "dropout"),))
 
 
 def _draws_params(module: ClassFacts) -> bool:

@@ -27,8 +27,8 @@ from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import RNGS_AT_MODULE_LEVEL, each_guard
-from flake8_nnx_mode.rules import Report, Rule
-from flake8_nnx_mode.syntax.outline import Function
+from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.syntax.outline import Function, Parameter
 
 BAD = """
 import jax
@@ -122,7 +122,37 @@ def _unsaved_attributes(
             read.anchor,
             f"`self.{name}` is read here, but nothing saves it: AttributeError as soon as this line"
             f" runs, often in training only; end `__init__` with `self.{name} = rngs.fork()`",
+            _remedy(module, name),
         )
+
+
+def _remedy(module: ClassFacts, name: str) -> Remedy | None:
+    """Append the assignment to `__init__`, where that runs to its end and has an `nnx.Rngs`."""
+    function = module.outline.methods.get("__init__")
+    if function is None:
+        return None
+    given = [p.name for p in function.parameters if _is_rngs(module, function, p)]
+    read = re.compile(rf"\.{name}\b")
+    texts = (module.book.text_of(f) for f in module.own_methods() if module.is_init_like(f))
+    if not given or any(map(read.search, texts)):
+        return None
+    if re.search(r"\breturn\b", module.book.text_of(function)):
+        return None
+    place = module.book.end_of_body(function)
+    if place is None:
+        return None
+    span, indent, newline = place
+    source = name if name in given else given[0]
+    me = function.parameters[0].name
+    text = f"{newline}{indent}{me}.{name} = {source}.fork()"
+    return Remedy("unsafe", (Change(span, text),))
+
+
+def _is_rngs(module: ClassFacts, function: Function, parameter: Parameter) -> bool:
+    """Whether a parameter is annotated as an `nnx.Rngs`, which must be given."""
+    names = module.project.names
+    value = names.annotation(module.book, function.outer, parameter.annotation)
+    return value == RNGS_AT_MODULE_LEVEL.func and parameter.required
 
 
 def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report]:

@@ -8,8 +8,8 @@ switched off for good: `deterministic=True` in the constructor or in that call, 
 ValueError at the first training step; evaluation hides it.
 
 ## How to fix
-Give it `rngs=rngs` in the constructor, or pass `rngs=` with each call, as the explicit style of Flax
-does.
+Give it `rngs=rngs` in the constructor, or pass `rngs=` with each call, as the explicit style of
+Flax does.
 
 ## When it stays silent
 When every call that can be seen passes `rngs`, or none can be seen; with `**kwargs`; when the

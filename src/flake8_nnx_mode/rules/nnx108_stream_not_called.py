@@ -18,6 +18,7 @@ key, or a dict of keys.
 
 from collections.abc import Iterator
 
+from flake8_nnx_mode.facts.events import Uncalled
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Rngs, Stream
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
@@ -65,11 +66,16 @@ def check(project: Project) -> Iterator[Report]:
                     uncalled.anchor,
                     f"{_what(value)} is no key: TypeError as soon as this line runs; call it:"
                     " add `()`",
-                    Remedy(
-                        "safe" if isinstance(value, Stream) else "unsafe",
-                        (Change(uncalled.anchor, "()", "after"),),
-                    ),
+                    _remedy(uncalled),
                 )
+
+
+def _remedy(uncalled: Uncalled) -> Remedy | None:
+    if isinstance(uncalled.value, Stream):
+        if uncalled.value.name == "params":
+            return None  # noise of that stream is the next mistake
+        return Remedy("safe", (Change(uncalled.anchor, "()", "after"),))
+    return Remedy("unsafe", (Change(uncalled.anchor, "()", "after"),))
 
 
 def _what(value: Rngs | Stream) -> str:

@@ -9,8 +9,9 @@ Under `jax.jit` each of them gets a copy, and their noise is identical. In tree 
 become the default of Flax, the model is refused: "Duplicate RngCount". Under `nnx.jit` it works.
 
 ## How to fix
-Keep a fork, `self.rngs = rngs.fork()`, as the layers of Flax do. The fix is unsafe: forking advances
-the streams of the parent, so that seeds give other numbers, and checkpoints have other entries.
+Keep a fork, `self.rngs = rngs.fork()`, as the layers of Flax do. The fix is unsafe: forking
+advances the streams of the parent, so that seeds give other numbers, and checkpoints have other
+entries.
 
 ## When it stays silent
 When one module alone keeps it; when the modules stand on different branches; when it is not known

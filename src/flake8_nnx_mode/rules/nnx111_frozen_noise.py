@@ -5,8 +5,8 @@ Reports an array that `__init__` samples from a stream of training noise (`dropo
 ...), keeps on `self`, and that a forward method uses under a test of the mode.
 
 ## Why it is bad
-It is the same noise at each training step: what looks like a random mask is a fixed one. Fixed random
-features are often meant; a mask for training only is not, as a rule.
+It is the same noise at each training step: what looks like a random mask is a fixed one. Fixed
+random features are often meant; a mask for training only is not, as a rule.
 
 ## How to fix
 Keep the stream, `self.rngs = rngs.fork()`, and sample in the forward method.

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts
+from flake8_nnx_mode.facts.modes import may_know_mode
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Draw, Guard, Instance, each_guard, options
@@ -63,18 +64,11 @@ class Drop(nnx.Module):
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
         function = module.outline.methods.get("__call__")
-        if function is None or any(
-            project.is_mode_flag(p) or p.name in flax_api.KEY_KEYWORDS for p in function.parameters
-        ):
+        if function is None or may_know_mode(project, module, function):
             continue
         if not module.book.mentions(function, *flax_api.DROPOUT_STREAMS):
             continue
-        if module.is_template or module.assigns("set_view"):
-            continue
-        facts = module.facts(function)
-        if any(flax_api.is_about_mode(read.name) for read in facts.reads):
-            continue
-        for draw in facts.draws:
+        for draw in module.facts(function).draws:
             if _is_blind(draw) and not _is_gated(project, module):
                 yield Report(
                     draw.anchor,
@@ -88,11 +82,11 @@ def _is_blind(draw: Draw) -> bool:
     return (
         draw.stream in flax_api.DROPOUT_STREAMS
         and draw.source.origin in ("kept", "unknown")
-        and not any(_may_know_mode(guard) for guard in each_guard(draw.guards))
+        and not any(_may_be_about_mode(guard) for guard in each_guard(draw.guards))
     )
 
 
-def _may_know_mode(guard: Guard) -> bool:
+def _may_be_about_mode(guard: Guard) -> bool:
     """Whether a test may be about the mode; one of the rate is not."""
     named = (name for name in guard.attributes if not flax_api.is_rate(name))
     return bool(guard.flags) or guard.optional or guard.excused or any(named)

@@ -5,15 +5,16 @@ Reports a layer of `flax.nnx`, or an nnx module with parameters or a mode, that 
 both builds and calls.
 
 ## Why it is bad
-Its weights are drawn anew at each call and never trained, since nobody keeps them; a dropout that is
-built so is reached by no `.eval()` and no view.
+Its weights are drawn anew at each call and never trained, since nobody keeps them; a dropout that
+is built so is reached by no `.eval()` and no view.
 
 ## How to fix
 Build it in `__init__`, keep it on `self`, and call it in the forward method.
 
 ## When it stays silent
 For what wraps modules that exist already (`nnx.Sequential(self.a, self.b)`, `nnx.RNN(self.cell)`);
-for layers that the method keeps on `self`, built when they are first needed; for modules without
+for layers that the method keeps on `self`, built when they are first needed, or hands to somebody
+who may fill them (`nnx.update(layer, state)`); for modules without
 parameters, statistics or noise; in methods of construction.
 """
 

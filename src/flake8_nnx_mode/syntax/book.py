@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flake8_nnx_mode.model import Span
+from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, read_outline
 from flake8_nnx_mode.syntax.text import LineTable
@@ -113,6 +113,21 @@ class Book:
         offset = self.lines.offset(start)
         end = self.text.index(function.name, offset) + len(function.name)
         return Span(start, self.lines.position(end))
+
+    def end_of_body(self, function: Function) -> tuple[Span, str, str] | None:
+        """The empty place after a body's last line, with the body's indent and line end.
+
+        None where that is no place for another statement: the body stands behind the ``def``, or
+        ends by leaving.
+        """
+        last = function.node.body[-1]
+        indent = self.lines.line(last.lineno)[: last.col_offset]
+        if indent.strip() or isinstance(last, ast.Raise | ast.Return):
+            return None
+        line = self.lines.line(function.last_line)
+        text = line.rstrip("\r\n")
+        place = Position(function.last_line, len(text))
+        return Span(place, place), indent, line[len(text) :] or "\n"
 
     def span_of(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
         """Where a node of the outline is."""
