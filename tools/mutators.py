@@ -6,10 +6,12 @@ out: a mutator that is in doubt stays silent.
 """
 
 import ast
+import dataclasses
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from sources import (
@@ -27,12 +29,10 @@ from sources import (
     Source,
     all_parameters,
     child_calls,
-    decorators,
     defaults,
     flags_of,
     is_self,
     mode_decides,
-    reads,
     rngs_parameters,
     targets,
 )
@@ -412,18 +412,26 @@ def constant_key(source: Source) -> Iterator[Mutant]:
             continue
         new = f"{module}.{('key(0)', 'PRNGKey(42)')[at % 2]}"
         statement = source.statement_of(draw.call)
-        last = max([statement, *draw.users], key=lambda node: node.end_lineno or 0)
+        last = _lowest([statement, *draw.users])
         mutant = _mutant(
             "NNX104", source, [replace(source, draw.call, new)], statement, "constant key"
         )
         yield _widened(mutant, last)
 
 
-def _widened(mutant: Mutant, last: ast.AST) -> Mutant:
+def _lowest(nodes: Sequence[ast.stmt | ast.expr]) -> ast.stmt | ast.expr:
+    """The one that ends last."""
+    return max(nodes, key=lambda node: node.end_lineno or 0)
+
+
+def _on_lines(mutant: Mutant, first: int, last: int) -> Mutant:
+    """The same, accepted elsewhere."""
+    return dataclasses.replace(mutant, accepted=(first, last))
+
+
+def _widened(mutant: Mutant, last: ast.stmt | ast.expr) -> Mutant:
     """The same, accepted down to the end of a node."""
-    first, _ = mutant.accepted
-    accepted = (first, last.end_lineno)  # type: ignore[attr-defined]
-    return Mutant(mutant.code, mutant.path, mutant.edits, accepted, mutant.kind, mutant.what)
+    return _on_lines(mutant, mutant.accepted[0], last.end_lineno or last.lineno)
 
 
 @mutator("NNX104")
@@ -436,7 +444,7 @@ def constant_rngs(source: Source) -> Iterator[Mutant]:
         new = f"{nnx}.Rngs(0).{draw.stream or 'default'}()"
         statement = source.statement_of(draw.call)
         edits = [replace(source, draw.call, new)]
-        last = max([statement, *draw.users], key=lambda node: node.end_lineno or 0)
+        last = _lowest([statement, *draw.users])
         yield _widened(_mutant("NNX104", source, edits, statement, "constant container"), last)
 
 
@@ -477,7 +485,7 @@ def _uses(source: Source, function: Function) -> list[Use]:
         statement = source.statement_of(call)
         if not isinstance(key, ast.Name) or isinstance(statement, ast.If | ast.While | ast.For):
             continue
-        above = [a for a in source.ancestors(call)]
+        above = list(source.ancestors(call))
         within = above[: above.index(statement)]
         lazy = (ast.IfExp, ast.BoolOp, ast.comprehension, ast.ListComp, ast.GeneratorExp)
         if not any(isinstance(each, lazy) for each in within):
@@ -616,7 +624,7 @@ def draw_before_loop(source: Source) -> Iterator[Mutant]:
 def draw_reused(source: Source) -> Iterator[Mutant]:
     """Two draws in one block: use the first key for both."""
     found = [draw for draw in draws(source) if len(draw.users) == 1]
-    for first, second in zip(found, found[1:], strict=False):
+    for first, second in pairwise(found):
         if first.function is not second.function or "shared_key" in source.text:
             continue
         one, two = source.statement_of(first.call), source.statement_of(second.call)
@@ -635,7 +643,7 @@ def draw_reused(source: Source) -> Iterator[Mutant]:
             replace(source, first.call, "shared_key"),
             replace(source, second.call, "shared_key"),
         ]
-        last = max([two, *second.users, *first.users], key=lambda node: node.end_lineno or 0)
+        last = _lowest([two, *second.users, *first.users])
         mutant = _mutant("NNX106", source, edits, two, "one draw for two")
         yield _widened(mutant, last)
 
@@ -688,7 +696,7 @@ def stream_not_called(source: Source) -> Iterator[Mutant]:
         new = draw.container if at % 3 == 2 else source.code(draw.call.func)
         edits = [replace(source, draw.call, new)]
         mutant = _mutant("NNX108", source, edits, draw.call, "not called")
-        yield _widened(mutant, max([draw.call, *draw.users], key=lambda node: node.end_lineno or 0))
+        yield _widened(mutant, _lowest([draw.call, *draw.users]))
 
 
 @mutator("NNX108")
@@ -696,10 +704,11 @@ def split_stream_not_called(source: Source) -> Iterator[Mutant]:
     """``jax.random.split(self.rngs.noise)``: the same for what makes keys."""
     for draw in draws(source, consumed=False):
         above = source.parents[draw.call]
-        if isinstance(above, ast.Call) and draw.call in above.args[:1] and draw.stream:
-            if source.dotted(above.func) in ("jax.random.split", "jax.random.fold_in"):
-                edits = [replace(source, draw.call, source.code(draw.call.func))]
-                yield _mutant("NNX108", source, edits, above, "not called")
+        if not (isinstance(above, ast.Call) and draw.call in above.args[:1] and draw.stream):
+            continue
+        if source.dotted(above.func) in ("jax.random.split", "jax.random.fold_in"):
+            edits = [replace(source, draw.call, source.code(draw.call.func))]
+            yield _mutant("NNX108", source, edits, above, "not called")
 
 
 @mutator("NNX109")
@@ -869,7 +878,7 @@ def position_dropped(source: Source) -> Iterator[Mutant]:
 
 
 def _told_outright(source: Source, function: Function, flag: str) -> list[ast.AST] | None:
-    """What to take away so that a method does not heed its flag: its tests; None if there is more."""
+    """The tests of a flag, if a method does no more with it than test it."""
     found: list[ast.AST] = []
     for node in source.walk(function):
         if not isinstance(node, ast.Name) or node.id != flag:
@@ -978,10 +987,10 @@ def batch_norm_by_position(source: Source) -> Iterator[Mutant]:
     """``bn(x, train)``."""
     for told in forwarded(source):
         made, call = told.call.made, told.call.call
-        if all(m.kind == "flax.nnx.BatchNorm" for m in made) and told.inverted:
-            if len(call.args) == 1 and len(call.keywords) == 1:
-                edits = [replace(source, told.word, told.flag)]
-                yield _mutant("NNX204", source, edits, call, "inverted by position")
+        alone = len(call.args) == 1 and len(call.keywords) == 1
+        if alone and told.inverted and all(m.kind == "flax.nnx.BatchNorm" for m in made):
+            edits = [replace(source, told.word, told.flag)]
+            yield _mutant("NNX204", source, edits, call, "inverted by position")
 
 
 @mutator("NNX205")
@@ -1045,9 +1054,10 @@ def flag_added(source: Source) -> Iterator[Mutant]:
     for draw in draws(source, consumed=False):
         function = draw.function
         text = source.code(draw.owner.node)
-        told = {**{name: made for name, made in draw.owner.children().items()}}
+        told = draw.owner.children()
         if (
             function.name != "__call__"
+            or not draw.attribute
             or function in done
             or flags_of(function.args)
             or function.args.kwarg
@@ -1074,8 +1084,7 @@ def _no_base_call(owner: Class) -> bool:
 
 def _on_def(mutant: Mutant, draw: Draw) -> Mutant:
     first = min([draw.function.lineno, *(d.lineno for d in draw.function.decorator_list)])
-    accepted = (first, draw.function.body[0].lineno)
-    return Mutant(mutant.code, mutant.path, mutant.edits, accepted, mutant.kind, mutant.what)
+    return _on_lines(mutant, first, draw.function.body[0].lineno)
 
 
 @mutator("NNX208")
@@ -1084,7 +1093,7 @@ def method_as_flag(source: Source) -> Iterator[Mutant]:
     for owner in source.modules:
         for function in owner.forward:
             for test in _tested(source, function):
-                if owner.has_name("train") or not owner.resolved:
+                if owner.has_name("train") or not owner.resolved or "__dict__" in source.text:
                     continue
                 above = source.parents[test]
                 if FLAGS[test.id]:
@@ -1107,9 +1116,9 @@ def _tested(source: Source, function: Function) -> Iterator[ast.Name]:
             isinstance(above, ast.UnaryOp) and isinstance(above.op, ast.Not)
         ):
             inner, above = above, source.parents[above]
-        if isinstance(above, ast.If | ast.IfExp) and above.test is inner:
-            if source.function_of(node) is function:
-                yield node
+        is_test = isinstance(above, ast.If | ast.IfExp) and above.test is inner
+        if is_test and source.function_of(node) is function:
+            yield node
 
 
 @mutator("NNX208")
@@ -1176,10 +1185,10 @@ def eval_assigned(source: Source) -> Iterator[Mutant]:
                 and each.id == match[1]
                 and isinstance(each.ctx, ast.Store)
             ]
-            if len(stores) == 1 and len(own) == 1 and own[0] and own[0].is_module:
-                if not own[0].method(match[2]):
-                    edits = [replace(source, node, f"{match[1]} = {ast.unparse(node)}")]
-                    yield _mutant("NNX209", source, edits, node, "assigned")
+            kind = own[0] if len(own) == len(stores) == 1 else None
+            if kind and kind.is_module and not kind.method(match[2]):
+                edits = [replace(source, node, f"{match[1]} = {ast.unparse(node)}")]
+                yield _mutant("NNX209", source, edits, node, "assigned")
 
 
 _NEW_LAYERS = {
@@ -1206,6 +1215,8 @@ def layer_built(source: Source) -> Iterator[Mutant]:
             or "Rngs" in source.globals
         ):
             continue
+        if kind == "flax.nnx.Dropout" and call.call.keywords:
+            continue  # the mode, or a key, does reach it
         function, callee = call.function, call.call.func
         containers = sorted(rngs_parameters(function)) + [f"self.{n}" for n in call.owner.rngs()]
         rngs = containers[0] if containers else f"{nnx}.Rngs(0)"
@@ -1223,25 +1234,31 @@ def layer_built(source: Source) -> Iterator[Mutant]:
 
 @mutator("NNX211")
 def flag_traced(source: Source) -> Iterator[Mutant]:
-    """Compile a function that tests its flag, or tells it to a layer."""
-    nnx, jax = source.alias("flax.nnx"), source.alias("jax")
+    """Compile a function that tests its flag, or tells it to a layer; callers must give it."""
+    names = [name for name in (source.alias("flax.nnx"), source.alias("jax")) if name]
     told = {each.call.function for each in forwarded(source)}
-    functions = {*[m for owner in source.modules for m in owner.forward], *source.globals.values()}
-    ordered = [f for f in functions if isinstance(f, Function) and not f.decorator_list]
-    for at, function in enumerate(sorted(ordered, key=lambda f: f.lineno)):
-        tested = set(_tested(source, function))
-        stored = [n for n in source.walk(function) if isinstance(n, ast.Name) and n.id in FLAGS]
-        if any(isinstance(node.ctx, ast.Store) for node in stored):
+    functions = [*[m for owner in source.modules for m in owner.forward], *source.globals.values()]
+    for at, function in enumerate(functions):
+        if not isinstance(function, ast.FunctionDef) or function.decorator_list:
             continue
-        if not nnx or not (tested or function in told) or "abstract" in decorators(function):
+        flags, given = flags_of(function.args), defaults(function.args)
+        stored = [
+            node
+            for node in source.walk(function)
+            if isinstance(node, ast.Name) and node.id in flags and isinstance(node.ctx, ast.Store)
+        ]
+        tested = any(True for _ in _tested(source, function)) or function in told
+        if not tested or stored or len(flags) != 1 or re.match("test|main", function.name):
             continue
-        if isinstance(function, ast.AsyncFunctionDef) or re.match("test|main", function.name):
-            continue
-        decorator = f"@{jax}.jit" if jax and at % 2 else f"@{nnx}.jit"
-        edits = [insert_before(source, function, decorator)]
-        mutant = _mutant("NNX211", source, edits, function, "compiled")
-        accepted = (function.lineno, function.body[0].lineno)
-        yield Mutant("NNX211", source.path, mutant.edits, accepted, mutant.kind, mutant.what)
+        edits = [insert_before(source, function, f"@{names[at % len(names)]}.jit")]
+        kind = "compiled"
+        if flags[0] in given:  # what is not given is not traced
+            parameter = next(a for a in all_parameters(function.args) if a.arg == flags[0])
+            end = source.span(parameter)[1]
+            edits.append((end, source.span(given[flags[0]])[1], ""))
+            kind = "compiled, flag required"
+        mutant = _mutant("NNX211", source, edits, function, kind)
+        yield _on_lines(mutant, function.lineno, function.body[0].lineno)
 
 
 @mutator("NNX211")
@@ -1250,16 +1267,12 @@ def static_dropped(source: Source) -> Iterator[Mutant]:
     for function in _functions(source):
         tested = {node.id for node in _tested(source, function)}
         for decorator in function.decorator_list:
-            words = decorator.keywords if isinstance(decorator, ast.Call) else []
-            for word in words:
-                if word.arg == "static_argnames" and isinstance(decorator, ast.Call):
-                    if any(f"'{flag}'" in ast.unparse(word.value) for flag in tested):
-                        edits = [drop_argument(source, decorator, word)]
-                        mutant = _mutant("NNX211", source, edits, function, "static dropped")
-                        accepted = (decorator.lineno, function.body[0].lineno)
-                        yield Mutant(
-                            "NNX211", source.path, mutant.edits, accepted, mutant.kind, mutant.what
-                        )
+            for word in decorator.keywords if isinstance(decorator, ast.Call) else []:
+                named = any(f"'{flag}'" in ast.unparse(word.value) for flag in tested)
+                if isinstance(decorator, ast.Call) and word.arg == "static_argnames" and named:
+                    edits = [drop_argument(source, decorator, word)]
+                    mutant = _mutant("NNX211", source, edits, function, "static dropped")
+                    yield _on_lines(mutant, decorator.lineno, function.body[0].lineno)
 
 
 @mutator("NNX212")
@@ -1295,10 +1308,7 @@ def set_view_default(source: Source) -> Iterator[Mutant]:
                 for new in ("False", "True"):
                     edits = [replace(source, value, new)]
                     mutant = _mutant("NNX301", source, edits, function, f"{name} = {new}")
-                    accepted = (function.lineno, function.body[0].lineno)
-                    yield Mutant(
-                        "NNX301", source.path, mutant.edits, accepted, mutant.kind, mutant.what
-                    )
+                    yield _on_lines(mutant, function.lineno, function.body[0].lineno)
 
 
 # -- planted classes -------------------------------------------------------------------------------
@@ -1360,7 +1370,7 @@ def _render(body: str, variant: int) -> tuple[str, tuple[int, int]]:
 
 
 def plant_in(text: str, body: str) -> tuple[str, int]:
-    """A file with a class at its end, in the names that the file imports; the class's first line."""
+    """A file with a class at its end, in the names of the file; the first line of that."""
     source = Source(Path("planted.py"), text, Package(Path("planted.py")), "planted")
     nnx = source.alias("flax.nnx")
     lines = text.split("\n")

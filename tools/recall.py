@@ -25,11 +25,10 @@ from pathlib import Path
 
 import ecosystem
 import mutators
-from mutators import Mutant
-from sources import Package
-
 from flake8_nnx_mode import engine, rules
 from flake8_nnx_mode.settings import Settings
+from mutators import Mutant
+from sources import Package
 
 HALVES = ("tuning", "held-out")
 ENOUGH = 30
@@ -56,7 +55,7 @@ class Outcome:
     counts: bool
     """False if the file has the same finding before: nothing can be learned there."""
     instead: tuple[str, ...]
-    """Other codes that appeared in the accepted lines."""
+    """Other codes that appeared in the file."""
 
 
 def folders(also: Iterable[Path]) -> dict[str, Path]:
@@ -80,12 +79,12 @@ def files(folder: Path) -> list[Path]:
 
 
 def half(packages: dict[str, Path], wanted: str) -> dict[str, Path]:
-    """One half of the packages: from the one that draws most they go back and forth.
+    """One half of the packages: from the one with most to break they go back and forth.
 
     Further packages (``--also``) are dealt after those of the list, and so change nothing there.
     """
     listed = set(ecosystem.packages())
-    weights = {name: _draws(folder) for name, folder in packages.items()}
+    weights = {name: _weight(folder) for name, folder in packages.items()}
     order = sorted(packages, key=lambda name: (name not in listed, -weights[name], name))
     back_and_forth = (0, 1, 1, 0)
     return {
@@ -95,10 +94,15 @@ def half(packages: dict[str, Path], wanted: str) -> dict[str, Path]:
     }
 
 
-def _draws(folder: Path) -> int:
-    """About how much randomness a package holds."""
+_IDIOMS = re.compile(
+    r"rngs\.\w+\(\)|\b(train|training|deterministic|use_running_average)=(not )?[a-z]"
+)
+
+
+def _weight(folder: Path) -> int:
+    """About how many draws and modes that are handed on a package holds."""
     texts = [path.read_text(encoding="utf-8", errors="ignore") for path in files(folder)]
-    return sum(len(re.findall(r"rngs\.\w+\(\)", text)) for text in texts)
+    return sum(len(_IDIOMS.findall(text)) for text in texts)
 
 
 def sites(job: tuple[str, Path, frozenset[str]]) -> list[Site]:
@@ -202,13 +206,12 @@ def judge(site: Site) -> Outcome:
         counts = not any(code == mutant.code and line >= start for code, line in before)
     there = [code for code, line in after if first <= line <= last]
     new = Counter(code for code, _ in after) - Counter(code for code, _ in before)
-    caught = mutant.code in there
-    return Outcome(
-        replace(site, text=None), caught, counts, tuple(sorted(set(new) - {mutant.code}))
-    )
+    failed = {code for code, _ in after} & {engine.NOT_ANALYSED}
+    instead = tuple(sorted({*new, *failed} - {mutant.code}))
+    return Outcome(replace(site, text=None), mutant.code in there, counts, instead)
 
 
-def report(outcomes: list[Outcome], codes: list[str], found: Counter[tuple[str, bool]]) -> None:
+def report(outcomes: list[Outcome], codes: list[str], found: Counter[str]) -> None:
     """The table."""
     known = set(rules.codes())
     print("| code | real caught / injected | planted caught / injected | misses |")
@@ -220,12 +223,23 @@ def report(outcomes: list[Outcome], codes: list[str], found: Counter[tuple[str, 
             kind = [each for each in own if each.site.planted == is_planted]
             caught = sum(each.caught for each in kind)
             cell = f"{caught} / {len(kind)} ({caught / len(kind):.0%})" if kind else "-"
-            if not is_planted and found[code, False] > len(kind):
-                cell += f" of {found[code, False]} sites"
+            if not is_planted and found[code] > len(kind):
+                cell += f" of {found[code]} sites"
             cells.append(cell)
         misses = sum(not each.caught for each in own)
         note = "" if code in known else " (no such rule yet)"
         print(f"| {code} | {cells[0]} | {cells[1]} | {misses}{note} |")
+
+
+def count(every: list[Site], codes: list[str]) -> None:
+    """Where the sites are."""
+    print("| code | sites | by mutator | by package |\n|---|---|---|---|")
+    for code in codes:
+        own = [site for site in every if site.mutant.code == code]
+        kinds = Counter(site.mutant.kind for site in own).most_common(6)
+        names = Counter(site.package for site in own).most_common(6)
+        cells = [", ".join(f"{name} {number}" for name, number in part) for part in (kinds, names)]
+        print(f"| {code} | {len(own)} | {cells[0]} | {cells[1]} |")
 
 
 def show(outcomes: list[Outcome], roots: dict[str, Path], wanted: int, *, hits: bool) -> None:
@@ -239,7 +253,8 @@ def show(outcomes: list[Outcome], roots: dict[str, Path], wanted: int, *, hits: 
         instead = f" [instead: {', '.join(outcome.instead)}]" if outcome.instead else ""
         word = "caught" if hits else "missed"
         print(
-            f"{word}: {mutant.code} {site.package} {path}:{mutant.accepted[0]} {mutant.what}{instead}"
+            f"{word}: {mutant.code} {site.package} {path}:{mutant.accepted[0]}",
+            f"{mutant.what}{instead}",
         )
         shown[mutant.code] += 1
         if shown[mutant.code] <= wanted:
@@ -272,15 +287,20 @@ def main() -> int:
     parser.add_argument(
         "--show", type=int, default=0, metavar="N", help="print N misses of a rule in full"
     )
+    parser.add_argument("--count", action="store_true", help="only count sites, lint nothing")
     parser.add_argument("--hits", action="store_true", help="list or print what was caught instead")
     options = parser.parse_args()
     known = {code for code, _ in mutators.MUTATORS} | {plant.code for plant in mutators.plants()}
     codes = sorted(c for c in known if c.startswith(tuple(options.rule) or "NNX"))
     packages = half(folders(options.also), options.half)
+    rules.registry()  # imported before the workers start, so that they share one state of the code
     with ProcessPoolExecutor(2) as pool:
         jobs = [(name, folder, frozenset(codes)) for name, folder in packages.items()]
         every = [site for found in pool.map(sites, jobs) for site in found]
-        counts = Counter((site.mutant.code, site.planted) for site in every)
+        if options.count:
+            count(every, codes)
+            return 0
+        counts = Counter(site.mutant.code for site in every)
         chosen = []
         for code in codes:
             seed = f"{options.seed} {code}"
@@ -293,12 +313,15 @@ def main() -> int:
     outcomes.sort(key=lambda each: (each.site.mutant.code, each.site.planted))
     report(outcomes, codes, counts)
     print(f"\n{options.half}: {', '.join(sorted(packages))}")
+    failed = sum(engine.NOT_ANALYSED in each.instead for each in outcomes)
+    if failed:
+        print(f"the linter could not analyse {failed} mutants (NNX000): do not trust this table")
     spoiled = [each for each in outcomes if each.site.planted and not each.counts]
     for each in spoiled:
         print(f"good plant reported: {each.site.mutant.code} {each.site.mutant.what}")
     if options.list or options.show:
         show(outcomes, packages, options.show, hits=options.hits)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

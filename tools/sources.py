@@ -163,7 +163,7 @@ class Source:
     def globals(self) -> dict[str, ast.stmt]:
         """Classes and functions at the top of the file."""
         kinds = (ast.ClassDef, *Function.__args__)
-        return {node.name: node for node in self.tree.body if isinstance(node, kinds)}  # type: ignore[attr-defined]
+        return {node.name: node for node in self.tree.body if isinstance(node, kinds)}
 
     def dotted(self, node: ast.AST | None) -> str | None:
         """What an expression names: ``flax.nnx.Dropout``, ``package.module.Class``."""
@@ -302,19 +302,36 @@ class Made:
     @property
     def heeds_mode(self) -> bool:
         """Whether the mode surely matters to it."""
-        if not isinstance(self.kind, str):
-            method = self.kind.method("__call__")
-            if not method or not self.flags or not all(reads(method, f) for f in self.flags):
-                return False
-            return self.kind.is_stochastic
-        arguments = {word.arg: word.value for word in self.call.keywords}
-        if self.kind == "flax.nnx.MultiHeadAttention":
-            rate = arguments.get("dropout_rate", ast.Constant(0.0))
-        elif self.kind == "flax.nnx.Dropout":
-            rate = arguments.get("rate") or next(iter(self.call.args), ast.Constant(0.5))
-        else:
+        if any(_is_zero(self.source, rate) for rate in self.rates):
+            return False
+        if isinstance(self.kind, str):
             return self.kind in MODES
-        return not (isinstance(rate, ast.Constant) and not rate.value)
+        method = self.kind.method("__call__")
+        heeded = method is not None and all(reads(method, flag) for flag in self.flags)
+        return bool(self.flags) and heeded and self.kind.is_stochastic
+
+    @property
+    def rates(self) -> list[ast.expr]:
+        """What its constructor is given for a dropout rate, or takes where it is given none."""
+        if self.kind == "flax.nnx.Dropout" and self.call.args:
+            return self.call.args[:1]
+        given = {word.arg: word.value for word in self.call.keywords if word.arg}
+        if self.kind == "flax.nnx.MultiHeadAttention":
+            return [given.get("dropout_rate", ast.Constant(0.0))]
+        init = None if isinstance(self.kind, str) else self.kind.method("__init__")
+        if init is not None:
+            names = [arg.arg for arg in init.args.args][1:]
+            by_place = dict(zip(names, self.call.args, strict=False))
+            given = {**defaults(init.args), **by_place, **given}
+        return [value for name, value in given.items() if re.search("drop|rate", name)]
+
+
+def _is_zero(source: Source, rate: ast.expr) -> bool:
+    """Whether a rate is nought: as a literal, or by the default of an attribute of the class."""
+    if isinstance(rate, ast.Constant):
+        return not rate.value
+    name = re.escape(rate.attr) if isinstance(rate, ast.Attribute) else "0"
+    return re.search(rf"\b{name}(: *[\w.]+)? *= *(0|0\.0*|None)$", source.text, re.M) is not None
 
 
 @dataclass(eq=False)
@@ -453,9 +470,9 @@ class Class:
                 if not isinstance(node, ast.Assign) or len(node.targets) != 1:
                     continue
                 target, value = node.targets[0], ast.unparse(node.value)
-                if isinstance(target, ast.Attribute) and re.fullmatch(r"(\w+)(\.fork\(\))?", value):
-                    if is_self(target, target.attr) and value.split(".")[0] in names:
-                        found[target.attr] = node
+                name = target.attr if isinstance(target, ast.Attribute) else ""
+                if is_self(target, name) and value.removesuffix(".fork()") in names:
+                    found[name] = node
         return found
 
     def children(self) -> dict[str, list[Made]]:
@@ -643,20 +660,22 @@ def _bound(
     if isinstance(above, ast.Assign) and isinstance(above.value, ast.Call):
         made = made_by(source, function, above.value) or []
         return [each for each in made if not each.many]
-    way = []
+    way: list[int] = []
+    target: ast.expr = name
     while isinstance(above, ast.Tuple):
-        way.insert(0, above.elts.index(name))
-        name, above = above, source.parents[above]  # type: ignore[assignment]
-    if not isinstance(above, ast.For | ast.comprehension) or above.target is not name:
+        way.insert(0, above.elts.index(target))
+        target, above = above, source.parents[above]
+    if not isinstance(above, ast.For | ast.comprehension) or above.target is not target:
         return []
     over = above.iter
-    while isinstance(over, ast.Call) and isinstance(over.func, ast.Name):
-        if over.func.id == "enumerate" and way[:1] == [1]:
+    while isinstance(over, ast.Call):
+        wrapper = ast.unparse(over.func)
+        if wrapper == "enumerate" and way[:1] == [1]:
             way.pop(0)
             over = over.args[0]
-        elif over.func.id == "zip" and way and way[0] < len(over.args):
+        elif wrapper == "zip" and way and way[0] < len(over.args):
             over = over.args[way.pop(0)]
-        elif over.func.id == "reversed" and over.args:
+        elif wrapper == "reversed" and over.args:
             over = over.args[0]
         else:
             return []
@@ -734,10 +753,11 @@ def mode_names(function: Function) -> set[str]:
     """The mode flags of a function, and locals computed from them."""
     names = set(flags_of(function.args))
     for node in ast.walk(function):
-        value = getattr(node, "value", None)
-        if targets(node) and value is not None and any(reads(value, name) for name in names):
-            if not any(isinstance(each, ast.Call) for each in ast.walk(value)):
-                names |= {each.id for each in targets(node) if isinstance(each, ast.Name)}
+        value = getattr(node, "value", None) if targets(node) else None
+        if value is None or any(isinstance(each, ast.Call) for each in ast.walk(value)):
+            continue
+        if any(reads(value, name) for name in names):
+            names |= {each.id for each in targets(node) if isinstance(each, ast.Name)}
     return names
 
 

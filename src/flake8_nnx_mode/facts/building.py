@@ -21,9 +21,9 @@ from flake8_nnx_mode.syntax.book import Anchor
 def built_and_called(facts: FunctionFacts) -> Iterator[tuple[Anchor, Instance]]:
     """The layers, and where they are built; each once.
 
-    is used like a function: one that is told everything when it is called.
-    else may have changed first (``nnx.update(layer, state)``, ``layer.fit(x)``), nor is a dropout
-    that is used like a function: that is told everything when it is called.
+    Left out are those that may be made of modules older than the call, those that somebody else may
+    have changed first (``nnx.update(layer, state)``, ``layer.fit(x)``), and a dropout that is used
+    like a function: one that is told everything when it is called.
     """
     seen = set()
     for call in facts.calls:

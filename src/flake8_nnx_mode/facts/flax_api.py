@@ -122,6 +122,10 @@ KEY_KEYWORDS = frozenset({"rngs", "rng", "key", "dropout_rng", "prng_key"})
 """Keywords by which calls take a key."""
 
 
+JITS = ("flax.nnx.jit", "jax.jit")
+"""What compiles a function; its mode flags have to be static."""
+
+_KEY_NAME = re.compile(r"key|rng|seed")
 _MODE_NAME = re.compile(r"train|infer|eval|determ|mode|test")
 _RATE_NAME = re.compile(r"rate|prob|(?:^|_)p$|dropout|drop_path|droppath|noise|std|sigma|scale")
 
@@ -129,6 +133,11 @@ _RATE_NAME = re.compile(r"rate|prob|(?:^|_)p$|dropout|drop_path|droppath|noise|s
 def is_about_mode(name: str) -> bool:
     """Whether a parameter or attribute may hold the mode, by its name."""
     return _MODE_NAME.search(name) is not None
+
+
+def names_key(name: str) -> bool:
+    """Whether a variable or attribute may hold a key, a seed or an ``nnx.Rngs``, by its name."""
+    return _KEY_NAME.search(name) is not None
 
 
 def is_rate(name: str) -> bool:

@@ -5,14 +5,13 @@ them on a stack of its own: nesting costs memory, never Python's recursion limit
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Literal
 
 from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.calls import Calls, last_name
 from flake8_nnx_mode.facts.containers import (
-    anew,
-    as_key,
     changed,
     element,
     item,
@@ -22,180 +21,58 @@ from flake8_nnx_mode.facts.containers import (
     with_element,
 )
 from flake8_nnx_mode.facts.events import (
-    AttributeRead,
-    AttributeWrite,
-    Consumption,
     FlagPassed,
-    FreeName,
     FunctionFacts,
     JitCall,
     LocalRun,
-    ModeMethodTested,
-    ModeSet,
-    ModuleCall,
-    Reuse,
     StreamTest,
-    Uncalled,
 )
-from flake8_nnx_mode.facts.names import Names
+from flake8_nnx_mode.facts.state import CALLABLES, Mentioned
 from flake8_nnx_mode.facts.values import (
     NO_NAMES,
     NONE,
     UNKNOWN,
     Arguments,
-    Boxed,
     Choice,
     ClassDefinition,
     Constant,
-    Draw,
     Flag,
-    FunctionDefinition,
     Given,
     Guard,
     Guards,
-    Instance,
     Items,
     Key,
     LocalFunction,
-    Making,
     Method,
-    ModuleFile,
-    ModuleLevelCall,
     Opaque,
     Partial,
     Rngs,
     SelfObject,
-    Stream,
     Symbol,
     Table,
-    Traits,
     Value,
+    between,
     bounded,
     choose,
-    each_guard,
-    makings,
     mixed,
     options,
     present,
     traits_of,
 )
 from flake8_nnx_mode.syntax import code
-from flake8_nnx_mode.syntax.book import Anchor, Book
-from flake8_nnx_mode.syntax.chapter import Chapter
-from flake8_nnx_mode.syntax.outline import Class, Function, Imported
+from flake8_nnx_mode.syntax.outline import Class, Imported
 
 Step = Generator[object, "Value | bool", "Value | bool"]
 
 _KEY_NAME = re.compile(r"(?:^|_)(?:key|rng|prng)$")
-_KEYISH = re.compile(r"key|rng|seed")
-_UNVARYING = Opaque(Traits(varies=False))
-_CALLABLES = (Instance, Items, Table, Method, LocalFunction)
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
-_CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault popitem".split())
-_CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
-_MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
-_WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
 _WITHOUT_EFFECT = frozenset({"jax.lax.stop_gradient", "jax.eval_shape", "flax.nnx.eval_shape"})
-_JITS = frozenset({"jax.jit", "flax.nnx.jit"})
-_NO_NUMBERS = frozenset({"shape", "dtype", "size", "ndim"})
-_KEEPS_VALUE = frozenset(
-    {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
-    | {"flax.nnx.List"}
-)
 
 
-@dataclass(slots=True)
-class _Path:
-    """What is true on the way that led here."""
-
-    variables: dict[str, Value]
-    attributes: dict[str, Value]
-    """Of self, as far as this function wrote them."""
-    consumed: dict[object, Consumption]
-    """By number: the keys that were consumed, and where first."""
-
-
-@dataclass(slots=True)
-class _Mentioned:
-    """What the test that is being evaluated has mentioned so far, as ``Guard`` keeps it."""
-
-    flags: set[str] = field(default_factory=set)
-    attributes: set[str] = field(default_factory=set)
-    strings: set[str] = field(default_factory=set)
-    optional: bool = False
-    shape: bool = False
-
-    def add(self, other: "_Mentioned") -> None:
-        self.flags |= other.flags
-        self.attributes |= other.attributes
-        self.strings |= other.strings
-        self.optional |= other.optional
-        self.shape |= other.shape
-
-
-class World(Protocol):
-    """What a function's body is read against."""
-
-    def attribute(self, name: str) -> Value | None:
-        """What ``self.name`` holds when the method is called; None if nothing is known of it."""
-
-    def is_method(self, name: str) -> bool:
-        """Whether ``self.name`` is a method."""
-
-    def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
-        """What ``name`` holds on an instance of another class of the project."""
-
-    def instance(self, annotation: Value) -> Value | None:
-        """What something annotated so is, where that says enough."""
-
-    def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
-        """What a function of the project returns; None if it is not worth, or not safe, to ask."""
-
-    def returned_by_method(self, name: str, args: Arguments) -> Value | None:
-        """What ``self.name(...)`` returns, for a property too."""
-
-
-class Flow:
+class Flow(Calls):
     """One run over one function."""
-
-    def __init__(
-        self,
-        names: Names,
-        world: World,
-        book: Book,
-        function: Function,
-        chapter: Chapter,
-        mode_flags: Mapping[str, bool],
-        *,
-        forward: bool,
-        parameters: Mapping[str, Value],
-    ) -> None:
-        self.facts = FunctionFacts(flags=tuple(n for n, v in parameters.items() if v == Flag(n)))
-        self._names = names
-        self._world = world
-        self._book = book
-        self._function = function
-        self._chapter = chapter
-        self._mode_flags = mode_flags
-        self._forward = forward
-        self._variables: dict[str, Value] = dict(parameters)
-        self._attributes: dict[str, Value] = {}
-        self._guards: Guards | None = None
-        self._flags = self.facts.flags
-        self._mode_set = False
-        self._nested = 0
-        self._runs: dict[int, LocalRun] = {}
-        self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
-        self._tests: list[_Mentioned] = []
-        self._consumed: dict[object, Consumption] = {}
-        self._discarded: set[code.At] = set()
-        self._certain = True
-        self._source: code.Expression | None = None
-        self._assigned: tuple[code.At, str, Anchor] | None = None
-
-    # -- the engine ------------------------------------------------------------------------
 
     def run(self) -> FunctionFacts:
         """Run the body once."""
@@ -218,11 +95,6 @@ class Flow:
                 stack.append(_STEPS[type(wanted)](self, wanted))
                 started = False
         return self.facts
-
-    def _anchor(self, at: code.At) -> Anchor:
-        return Anchor(self._chapter, at)
-
-    # -- statements: each returns whether what follows it is never reached ------------------
 
     def _block(self, block: code.Block) -> Step:
         for statement in block.statements:
@@ -410,7 +282,7 @@ class Flow:
             guard, value = yield from self._test(manager)
             if target is not None:
                 yield from self._store(target, mixed(value))
-            if isinstance(manager, code.Call) and _last_name(manager.func) in _EXPECTS_ERRORS:
+            if isinstance(manager, code.Call) and last_name(manager.func) in _EXPECTS_ERRORS:
                 self._guards = Guards(_EXCUSED, self._guards)
             if guard.flags:  # `with self.mode(train):`
                 self._guards = Guards(Guard(guard.flags), self._guards)
@@ -528,36 +400,10 @@ class Flow:
     def _flags_noted(self) -> tuple[set[str], ...]:
         return self.facts.flags_read, self.facts.flags_tested, self.facts.flags_deleted
 
-    # -- paths -----------------------------------------------------------------------------
-
-    def _fork(self) -> _Path:
-        return _Path(dict(self._variables), dict(self._attributes), dict(self._consumed))
-
-    def _restore(self, path: _Path) -> None:
-        self._variables, self._attributes = dict(path.variables), dict(path.attributes)
-        self._consumed = dict(path.consumed)
-
-    def _join(self, path: _Path, flags: frozenset[str] = NO_NAMES) -> None:
-        """Go on with what is true on either path; ``flags`` decided which one was taken."""
-        self._consumed = path.consumed | self._consumed
-        for name, value in path.variables.items():
-            mine = self._variables.get(name, value)
-            if mine is not value:
-                either = choose(value, mine)
-                if flags and any(isinstance(side, _CALLABLES) for side in options(either)):
-                    either = Opaque(Traits(flags=flags))  # told by being chosen
-                self._variables[name] = either
-        for name in path.attributes.keys() | self._attributes.keys():
-            sides = (path.attributes.get(name), self._attributes.get(name))
-            known = [side for side in sides if side is not None]
-            if len(known) == 1 and self._forward:
-                known.append(self._kept(name))
-            self._attributes[name] = choose(*known)
-
     def _test(
         self, test: code.Expression
     ) -> Generator[object, "Value | bool", tuple[Guard, Value]]:
-        self._tests.append(_Mentioned())
+        self._tests.append(Mentioned())
         value = _value((yield test))
         mentioned = self._tests.pop()
         if self._tests:
@@ -584,17 +430,6 @@ class Flow:
         if _is_about_key(value, test):
             guard = replace(guard, optional=True)
         return guard, value
-
-    def _asked(self, value: Value, node: code.Expression) -> None:
-        """Note what is asked whether it is true."""
-        match value:
-            case Flag(name):
-                self.facts.flags_tested.add(name)
-            case Method(receiver, ("train" | "eval") as name):
-                tested = ModeMethodTested(receiver, name, self._anchor(node.at))
-                self.facts.mode_methods_tested.append(tested)
-
-    # -- storing ---------------------------------------------------------------------------
 
     def _store(self, target: object, value: Value) -> Generator[object, "Value | bool", None]:
         pending = [(target, value)]
@@ -641,111 +476,10 @@ class Flow:
         if isinstance(held, Items | Table):
             self._replace(owner, with_element(held, value))
 
-    def _replace(self, owner: code.Expression, value: Value) -> None:
-        """What ``owner`` names is another container now."""
-        tested = frozenset(flag for guard in each_guard(self._guards) for flag in guard.flags)
-        if tested:  # what is in it depends on the mode
-            value = Opaque(Traits(flags=tested))
-        match owner:
-            case code.Name(name):
-                self._variables[name] = value
-            case code.Attribute(code.Name() as base, name) if (
-                self._variables.get(base.id) == SelfObject()
-            ):
-                self._write(name, value, owner.at, whole=True)
-
-    def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
-        self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at), self._source))
-        self.facts.kept |= makings(value)
-        self.facts.initialised |= traits_of(value).draws
-        if traits_of(value).flags:
-            self._mode_set = True
-        if whole:
-            self._attributes[name] = value
-
-    # -- expressions -----------------------------------------------------------------------
-
-    def _constant(self, node: code.Constant) -> Value:
-        if self._tests and isinstance(node.value, str):
-            self._tests[-1].strings.add(node.value)
-        return Constant(node.value)
-
-    def _name(self, node: code.Name) -> Value:
-        if node.id in self._variables:
-            return self._seen(self._variables[node.id])
-        if node.id in self._function.scope.bindings:
-            return UNKNOWN  # a local that nothing has bound yet on this path
-        value = self._names.lookup(self._book, self._function.closure, node.id)
-        self.facts.free_names.append(FreeName(node.id, value, self._anchor(node.at)))
-        match value:
-            case ModuleLevelCall(Symbol("flax.nnx.Rngs")):
-                return Rngs()
-            case ModuleLevelCall(Symbol(maker)) if maker in flax_api.KEY_MAKERS:
-                return Key("constant", varies=False)
-        return UNKNOWN if value is None else value
-
-    def _seen(self, value: Value) -> Value:
-        flags = traits_of(value).flags
-        if flags:
-            self.facts.flags_read |= flags
-            if self._tests:
-                self._tests[-1].flags.update(flags)
-        return value
-
     def _attribute(self, node: code.Attribute) -> Step:
         owner = _value((yield node.value))
         there = present(owner) or (owner,)
         return choose(*(self._member(option, node) for option in there))
-
-    def _member(self, owner: Value, node: code.Attribute) -> Value:
-        name = node.name
-        match owner:
-            case SelfObject():
-                return self._self_attribute(node)
-            case Rngs():
-                is_method = name in flax_api.RNGS_METHODS
-                return Method(owner, name) if is_method else Stream(name, owner)
-            case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)) if name == "layers":
-                return Items(layers, ordered=True)
-            case Table(items) if any(key == name for key, _ in items):  # nnx.Dict
-                return choose(*(item for key, item in items if key == name))
-            case Stream():
-                if name == "key":
-                    return Boxed("flax.nnx.RngKey", Key("raw", varies=not self._forward))
-                return Method(owner, name) if name in flax_api.RNGS_METHODS else UNKNOWN
-            case Boxed(_, inner):
-                return inner if name in ("value", "raw_value") else Method(owner, name)
-            case Instance(ClassDefinition() as of):
-                held = self._world.attribute_of(of, name)
-                return Method(owner, name) if held is None else held
-            case Instance() | Items() | Table():
-                return Method(owner, name)
-            case Symbol() | ClassDefinition() | ModuleFile():
-                return self._names.member(owner, name) or UNKNOWN
-            case Opaque(traits) if name in _NO_NUMBERS:
-                if self._tests:
-                    self._tests[-1].shape = True
-                return Opaque(replace(traits, draws=frozenset()))
-            case _:
-                return mixed(owner)
-
-    def _self_attribute(self, node: code.Attribute) -> Value:
-        name = node.name
-        self.facts.reads.append(AttributeRead(name, self._anchor(node.at), self._guards))
-        if self._tests:
-            self._tests[-1].attributes.add(name)
-        if name in self._attributes:
-            return self._seen(self._attributes[name])
-        if self._world.is_method(name):
-            return Method(SelfObject(), name)
-        made = self._world.returned_by_method(name, Arguments((), ()))  # by a property
-        return self._kept(name) if made is None else anew(made)
-
-    def _kept(self, name: str) -> Value:
-        known = self._world.attribute(name)
-        if name == "rngs" and (known is None or isinstance(known, Given)):
-            return Rngs("kept", sure=False)
-        return UNKNOWN if known is None else known
 
     def _subscript(self, node: code.Subscript) -> Step:
         owner = _value((yield node.value))
@@ -790,306 +524,6 @@ class Flow:
         elif isinstance(value, Method):
             self._asked(value, argument.value)
 
-    def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
-        self._certain = not any(isinstance(option, Opaque) for option in options(func))
-        if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
-            return self._call_module(func, args, node)
-        return choose(*(self._apply_one(option, args, node) for option in options(func)))
-
-    def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
-        if isinstance(func, Partial):
-            args = Arguments(
-                func.args.positional + args.positional,
-                func.args.keywords + args.keywords,
-                func.args.open or args.open,
-            )
-            return self._apply_one(func.func, args, node)
-        sampler = _sampler(func)
-        if sampler is not None:
-            key = args.get("key", 0)
-            if key is not None:
-                self._sample(key, sampler, node)
-        else:
-            for name, value in args.keywords:
-                if name in flax_api.KEY_KEYWORDS:
-                    self._consume_keyword(func, name, value, node)
-        handed_on = (*args.all(), func.receiver) if isinstance(func, Method) else tuple(args.all())
-        if handed_on and not _builds(func):
-            self.facts.handed_on |= makings(Items(handed_on))
-        match func:
-            case Rngs() | Stream():
-                return self._draw(func, node)
-            case ClassDefinition():
-                return Instance(func, _shallow(args), self._making(node))
-            case Instance():
-                return self._call_module(func, args, node)
-            case Method(receiver, name):
-                return self._call_method(receiver, name, args, node)
-            case Symbol(name):
-                return self._call_symbol(name, args, node)
-            case FunctionDefinition():
-                return anew(self._world.returned(func, args) or _result(args))
-            case _:
-                return _result(args, func)
-
-    def _making(self, node: code.Call) -> Making:
-        return Making(self._anchor(node.at), self._guards)
-
-    def _draw(self, source: Rngs | Stream, node: code.Call) -> Key:
-        stream, rngs = (source.name, source.of) if isinstance(source, Stream) else (None, source)
-        if isinstance(source, Rngs):
-            stream = "default"
-        place, named = self._anchor(node.at), self._named(stream, node.func)
-        draw = Draw(stream, place, self._forward, rngs, named, self._guards)
-        self.facts.draws.append(draw)
-        constant = rngs.origin == "constant"
-        made = rngs.made if constant else None
-        return Key("drawn", draw, varies=not constant, number=new_number(), made=made)
-
-    def _named(self, stream: str | None, func: code.Expression) -> Anchor | None:
-        """``rngs.stream()`` or ``rngs.stream.normal()``: the place of ``stream``."""
-        for node in (func, func.value if isinstance(func, code.Attribute) else func):
-            if isinstance(node, code.Attribute) and node.name == stream:
-                return Anchor(self._chapter, node.at, "attr")
-        return None
-
-    def _sample(self, key: Value, sampler: str, node: code.Call) -> None:
-        """``jax.random.normal(key, ...)``."""
-        if isinstance(key, Rngs | Stream):
-            self._uncalled(key, node)
-        else:
-            self._consume(key, sampler, node, _key_of(node))
-
-    def _uncalled(self, key: Rngs | Stream, node: code.Call) -> None:
-        self.facts.uncalled.append(Uncalled(key, self._anchor(_key_of(node).at)))
-
-    def _consume_keyword(self, func: Value, name: str, value: Value, node: code.Call) -> None:
-        """``layer(x, rngs=key)``: whatever is called, if it is a key that it gets."""
-        is_child = isinstance(func, Instance) or (
-            isinstance(func, Method) and isinstance(func.receiver, Instance | SelfObject)
-        )
-        given = next((a.value for a in node.args if a.keyword == name), node.func)
-        if any(isinstance(option, Key) for option in options(value)):
-            self._consume(value, name, node, given, builds=_builds(func))
-        elif is_child and any(isinstance(o, Rngs) and o.made_here for o in options(value)):
-            self._consume(value, name, node, given)
-
-    def _consume(
-        self,
-        value: Value,
-        by: str,
-        node: code.Call,
-        given: code.Expression,
-        *,
-        builds: bool = False,
-    ) -> None:
-        keys = tuple(as_key(option) for option in present(value))
-        known = tuple(key for key in keys if key is not None)
-        use = Consumption(
-            known if len(known) == len(keys) else (),
-            by,
-            self._anchor(node.at),
-            self._guards,
-            self._anchor(given.at),
-            given.id if isinstance(given, code.Name) else "",
-            _last_name(node.func) or "",
-            builds,
-        )
-        self.facts.consumptions.append(use)
-        earlier = [self._consumed.get(key.number) for key in use.keys if key.number is not None]
-        if earlier and all(
-            before is not None and _one_path(before.guards, use.guards) for before in earlier
-        ):
-            self.facts.reuses.append(Reuse(use, in_loop=False))
-        for key in use.keys:
-            if key.number is not None:
-                self._consumed.setdefault(key.number, use)
-
-    def _find_reuses_in_loop(self, start: int, first: int, guards: Guards | None) -> None:
-        """Find the keys that a loop's body consumed again and again.
-
-        They are from before the loop, which began at number ``start``, at the end of its body the
-        variable still holds them, and within the body, which stands under ``guards``, nothing but
-        the mode decides about it.
-        """
-        for use in self.facts.consumptions[first:]:
-            held = self._variables.get(use.holder) if use.holder else None
-            key = None if held is None else as_key(held)
-            if (
-                key is not None
-                and len(use.keys) == 1
-                and use.keys[0].number == key.number is not None
-                and (not isinstance(key.number, int) or key.number < start)
-                and all(g.flags for g in _between(use.guards, guards))
-            ):
-                self.facts.reuses.append(Reuse(use, in_loop=True))
-
-    def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
-        self.facts.calls.append(
-            ModuleCall(
-                child,
-                _label(node.func),
-                args,
-                node,
-                self._flags,
-                self._anchor(node.at),
-                self._guards,
-                self._mode_set,
-            )
-        )
-        return UNKNOWN
-
-    def _call_method(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> Value:
-        if name in _CHANGES_STATE:
-            self.facts.initialised |= mixed(*args.all()).traits.draws
-        match receiver:
-            case SelfObject() | Instance() if name in _MODE_SETTERS:
-                self._mode_set = True
-                self.facts.modes_set.add(_attribute_of_self(node.func) or "*")
-                if name != "set_attributes":
-                    self._set_mode(receiver, name, node)
-                return NONE
-            case SelfObject():
-                return anew(self._world.returned_by_method(name, args) or _result(args))
-            case Rngs() | Stream():
-                if name in ("fork", "split", "broadcast"):
-                    if name == "fork" and isinstance(receiver, Rngs):
-                        return Rngs("forked", receiver.sure, receiver.parameter)
-                    return receiver
-                key = self._draw(receiver, node)
-                self._consume(key, name, node, node.func)
-                return mixed(key, *args.all())
-            case Boxed(_, inner) if name in ("get_value", "copy"):
-                return inner
-            case Boxed() if isinstance(node.func, code.Attribute) and name == "set_value":
-                root = node.func.value
-                if isinstance(root, code.Attribute):
-                    self._write(root.name, mixed(*args.all()), root.at, whole=False)
-                return NONE
-            case Items() if name in ("append", "extend", "insert") and args.positional:
-                added = args.positional[-1]
-                added = element(added) if name == "extend" else added
-                if isinstance(node.func, code.Attribute):
-                    self._replace(node.func.value, with_element(receiver, added))
-                return NONE
-            case Items() | Table() if name in _CHANGES_CONTAINER:
-                if isinstance(node.func, code.Attribute):
-                    self._replace(node.func.value, changed(receiver, by=name))
-                return element(receiver) if name == "pop" else NONE
-            case Table(items) if name in ("values", "items", "get", "copy"):
-                values = tuple(value for _, value in items)
-                if name == "values":
-                    return Items(values)
-                if name == "items":
-                    pairs = (Items((_UNVARYING, value), ordered=True) for value in values)
-                    return Items(tuple(pairs))
-                return receiver if name == "copy" else choose(*values, *args.positional[1:])
-            case _:
-                return _result(args, receiver)
-
-    def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
-        assigned = None
-        label = _label(node.func).removesuffix(f".{name}")
-        if self._assigned is not None and self._assigned[:2] == (node.at, label) and not node.args:
-            assigned = self._assigned[2]
-        # Another method may have changed an attribute of self, most likely in the same way.
-        certain = self._certain or label.startswith("self.")
-        used = certain and node.at not in self._discarded
-        place = self._anchor(node.at)
-        self.facts.modes_set_by_call.append(ModeSet(receiver, label, name, place, used, assigned))
-
-    def _call_symbol(self, name: str, args: Arguments, node: code.Call) -> Value:
-        first = args.positional[0] if args.positional else None
-        short = name.rpartition(".")[2]
-        if name in flax_api.VARIABLES:
-            self.facts.initialised |= mixed(*args.all()).traits.draws
-            return Boxed(name, UNKNOWN if first is None else first)
-        if name in _KEEPS_VALUE:
-            return Items(()) if first is None else first
-        if name in ("builtins.reversed", "builtins.sorted"):
-            return Items(first.elements) if isinstance(first, Items) else _result(args)
-        if name == "flax.nnx.update":
-            self.facts.initialised |= mixed(*args.all()).traits.draws
-        if name in ("flax.nnx.Dict", "builtins.dict"):
-            named = tuple((key, value) for key, value in args.keywords if key != "*")
-            return Table((*(first.items if isinstance(first, Table) else ()), *named))
-        if name in flax_api.LAYERS:
-            return Instance(Symbol(name), args, self._making(node))
-        if name == "flax.nnx.Rngs":
-            varies = args.open or mixed(*args.all()).traits.varies
-            return Rngs("made" if varies else "constant", made=self._making(node))
-        if name in flax_api.KEY_MAKERS:
-            varies = mixed(*args.all()).traits.varies
-            return Key("constant", varies=varies, number=new_number(), made=self._making(node))
-        if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
-            if isinstance(first, Rngs | Stream):
-                self._uncalled(first, node)
-                return UNKNOWN
-            derived = choose(*(self._derive(option, args) for option in options(first)))
-            if short == "clone":
-                return derived  # made to be consumed again
-            return Items((anew(derived),)) if short == "split" else anew(derived)
-        if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
-            return self._world.instance(args.positional[0]) or args.positional[1]
-        if name in _JITS:
-            if first is None:
-                return Partial(Symbol(name), args)
-            self._jit(name, first, args, node)
-        if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
-            return first
-        match short if name.startswith(("builtins.", "functools.")) else "":
-            case "partial" if first is not None:
-                rest = Arguments(args.positional[1:], args.keywords, args.open)
-                return Partial(first, rest)
-            case "enumerate" if first is not None:
-                return Items((Items((_UNVARYING, element(first)), ordered=True),))
-            case "zip":
-                elements = tuple(element(value) for value in args.positional)
-                return Items((Items(elements, ordered=True),))
-            case "range" | "len":
-                number = mixed(*args.all())
-                return Items((number,)) if short == "range" else number
-            case "getattr" if len(args.positional) >= 2:
-                match args.positional[:2]:
-                    case SelfObject(), Constant(str(attribute)):
-                        return choose(self._kept(attribute), *args.positional[2:])
-                    case owner, Constant(str(attribute)):
-                        return self._member(owner, code.Attribute(node.func, attribute, node.at))
-            case "iter" if first is not None:
-                return first
-            case "next" if first is not None:
-                return element(first)
-            case "setattr" if len(args.positional) == 3:
-                self.facts.initialised |= traits_of(args.positional[2]).draws
-                match args.positional[:2]:
-                    case SelfObject(), Constant(str(attribute)):
-                        self._write(attribute, mixed(args.positional[2]), node.at, whole=True)
-            case "hasattr" if self._tests:
-                names = (str(a.value) for a in args.positional if isinstance(a, Constant))
-                self._tests[-1].optional |= any(map(_KEYISH.search, names))
-            case "isinstance" if self._tests:
-                self._tests[-1].strings.add("isinstance")
-        if not name.startswith(("builtins.", "jax.", "flax.")):
-            return mixed(_result(args), UNKNOWN)  # the time, a number from another generator
-        return _result(args)
-
-    def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> None:
-        function: Function | LocalRun | None = None
-        if isinstance(compiled, FunctionDefinition):
-            function = compiled.outline
-        elif isinstance(compiled, LocalFunction):
-            function = self._runs.get(compiled.number)
-        if function is not None:
-            self.facts.jits.append(JitCall(function, name, args, self._anchor(node.at)))
-
-    def _derive(self, key: Value, args: Arguments) -> Value:
-        """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
-        known = as_key(key)
-        rest = mixed(*args.positional[1:], *(value for _, value in args.keywords)).traits
-        if known is None:
-            return mixed(key, *args.all())
-        return replace(known, varies=known.varies or rest.varies, number=None)
-
     def _not(self, node: code.Not) -> Step:
         value = _value((yield node.operand))
         self._asked(value, node.operand)
@@ -1125,7 +559,7 @@ class Flow:
         self._guards = outer
         sides = (*options(body), *options(orelse))
         modes = all(isinstance(s, Constant) or traits_of(s).flags for s in sides)
-        if guard.flags and (modes or any(isinstance(s, _CALLABLES) for s in sides)):
+        if guard.flags and (modes or any(isinstance(s, CALLABLES) for s in sides)):
             # `train if train is not None else False` still is what the flag says, and
             # `self.noisy if train else self.plain` is told by being chosen.
             return mixed(body, orelse, test)
@@ -1263,120 +697,30 @@ def _value(result: Value | bool) -> Value:
     return result
 
 
-def _builds(func: Value) -> bool:
-    """Whether a module is built by calling ``func``."""
-    is_layer = isinstance(func, Symbol) and func.name in flax_api.LAYERS
-    return is_layer or isinstance(func, ClassDefinition)
-
-
 def _is_about_key(value: Value, node: code.Expression) -> bool:
     """Whether a key or an ``nnx.Rngs``, which may not be there, is what a test is about."""
     if any(isinstance(option, Rngs | Key) for option in options(value)):
         return True
-    name = _last_name(node)
+    name = last_name(node)
     unknown = isinstance(value, Given | Opaque | Choice)
-    return unknown and name is not None and _KEYISH.search(name) is not None
-
-
-def _key_of(node: code.Call) -> code.Expression:
-    """The argument of a function of ``jax.random`` that is its key; the call, if it is bound."""
-    by_name = (a.value for a in node.args if a.keyword == "key")
-    first = (a.value for a in node.args[:1] if a.keyword is None)
-    return next(by_name, next(first, node))
+    return unknown and name is not None and flax_api.names_key(name)
 
 
 def _as_jit(decorator: Value) -> Iterator[tuple[str, Arguments]]:
     """The jit that a decorator is, with its arguments, if it is one."""
     match decorator:
-        case Symbol(name) if name in _JITS:
+        case Symbol(name) if name in flax_api.JITS:
             yield name, Arguments((), ())
-        case Partial(Symbol(name), args) if name in _JITS:
+        case Partial(Symbol(name), args) if name in flax_api.JITS:
             yield name, args
-
-
-def _last_name(node: code.Expression) -> str | None:
-    match node:
-        case code.Name(name) | code.Attribute(_, name):
-            return name
-    return None
-
-
-def _one_path(first: Guards | None, second: Guards | None) -> bool:
-    """Whether one of two places stands under all guards of the other."""
-    return _stands_under(first, second) or _stands_under(second, first)
-
-
-def _stands_under(inner: Guards | None, outer: Guards | None) -> bool:
-    while inner is not None and inner is not outer:
-        inner = inner.outer
-    return inner is outer
-
-
-def _between(guards: Guards | None, outer: Guards | None) -> Iterator[Guard]:
-    """The guards that stand further in than ``outer``."""
-    while guards is not None and guards is not outer:
-        yield guards.guard
-        guards = guards.outer
 
 
 def _flags_above(guards: Guards | None, outer: Guards | None) -> frozenset[str]:
     """The flags that guards test which stand further in than ``outer``."""
-    return NO_NAMES.union(*(guard.flags for guard in _between(guards, outer)))
+    return NO_NAMES.union(*(guard.flags for guard in between(guards, outer)))
 
 
 def _catches_mistakes(type_: code.Expression | None) -> bool:
     """Whether a handler is for the very errors that the mistakes we look for raise."""
     types = type_.elements if isinstance(type_, code.Display) else (type_,)
-    return any(t is not None and _last_name(t) in _MISTAKES for t in types)
-
-
-def _attribute_of_self(func: code.Expression) -> str | None:
-    """``name`` in ``self.name.method``."""
-    match func:
-        case code.Attribute(code.Attribute(code.Name(), name), _):
-            return name
-    return None
-
-
-def _label(node: code.Expression) -> str:
-    """What the code calls it: ``self.blocks[...]``; empty if that takes more than names."""
-    parts: list[str] = []
-    while isinstance(node, code.Attribute | code.Subscript):
-        parts.append(f".{node.name}" if isinstance(node, code.Attribute) else "[...]")
-        node = node.value
-    return "".join([node.id, *reversed(parts)]) if isinstance(node, code.Name) else ""
-
-
-def _result(args: Arguments, *others: Value) -> Opaque:
-    """What an unknown call returns: a mode if it was given nothing else, data otherwise."""
-    given = (*others, *args.all())
-    is_mode = all(
-        isinstance(value, Constant | Flag | Symbol) or traits_of(value).flags for value in given
-    )
-    result = mixed(*given)
-    return result if is_mode else Opaque(replace(result.traits, flags=frozenset()))
-
-
-def _sampler(func: Value) -> str | None:
-    if isinstance(func, Symbol) and func.name.startswith("jax.random."):
-        name = func.name.removeprefix("jax.random.")
-        return name if name in flax_api.SAMPLERS else None
-    return None
-
-
-def _shallow(args: Arguments) -> Arguments:
-    """Arguments as an instance remembers them: what they were made with is not its concern."""
-    return Arguments(
-        tuple(map(_bare, args.positional)),
-        tuple((name, _bare(value)) for name, value in args.keywords),
-        args.open,
-    )
-
-
-def _bare(value: Value) -> Value:
-    match value:
-        case Instance(of):
-            return Instance(of, None)
-        case Items() | Table() | Choice() | Partial():
-            return mixed(value)
-    return value
+    return any(t is not None and last_name(t) in _MISTAKES for t in types)

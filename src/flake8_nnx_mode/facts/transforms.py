@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
@@ -17,8 +18,6 @@ from flake8_nnx_mode.facts.values import (
 from flake8_nnx_mode.model import Span
 from flake8_nnx_mode.syntax.book import Anchor
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Scope
-
-JITS = ("flax.nnx.jit", "jax.jit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def _transform(project: Project, scope: Scope, node: ast.expr) -> str | None:
     value = project.names.decorator(project.book, scope, node)
     if value == Symbol("functools.partial") and isinstance(node, ast.Call) and node.args:
         value = project.names.expression(project.book, scope, node.args[0])
-    return value.name if isinstance(value, Symbol) and value.name in JITS else None
+    return value.name if isinstance(value, Symbol) and value.name in flax_api.JITS else None
 
 
 def _arguments(project: Project, scope: Scope, node: ast.expr) -> Arguments:

@@ -54,6 +54,24 @@ def each_guard(guards: Guards | None) -> Iterator[Guard]:
         guards = guards.outer
 
 
+def between(guards: Guards | None, outer: Guards | None) -> Iterator[Guard]:
+    """The guards that stand further in than ``outer``."""
+    while guards is not None and guards is not outer:
+        yield guards.guard
+        guards = guards.outer
+
+
+def on_one_path(first: Guards | None, second: Guards | None) -> bool:
+    """Whether one of two places stands under all guards of the other."""
+    return _stands_under(first, second) or _stands_under(second, first)
+
+
+def _stands_under(inner: Guards | None, outer: Guards | None) -> bool:
+    while inner is not None and inner is not outer:
+        inner = inner.outer
+    return inner is outer
+
+
 @dataclass(frozen=True, slots=True)
 class Opaque:
     """Not known. What it was computed from is: see ``Traits``."""

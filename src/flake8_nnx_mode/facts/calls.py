@@ -1,0 +1,449 @@
+"""What calls do: draw, consume, build, change, and call modules."""
+
+from dataclasses import replace
+
+from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.containers import (
+    anew,
+    as_key,
+    changed,
+    element,
+    new_number,
+    with_element,
+)
+from flake8_nnx_mode.facts.events import (
+    Consumption,
+    JitCall,
+    LocalRun,
+    ModeSet,
+    ModuleCall,
+    Reuse,
+    Uncalled,
+)
+from flake8_nnx_mode.facts.state import State
+from flake8_nnx_mode.facts.values import (
+    NONE,
+    UNKNOWN,
+    Arguments,
+    Boxed,
+    Choice,
+    ClassDefinition,
+    Constant,
+    Draw,
+    Flag,
+    FunctionDefinition,
+    Guards,
+    Instance,
+    Items,
+    Key,
+    LocalFunction,
+    Making,
+    Method,
+    Opaque,
+    Partial,
+    Rngs,
+    SelfObject,
+    Stream,
+    Symbol,
+    Table,
+    Traits,
+    Value,
+    between,
+    choose,
+    makings,
+    mixed,
+    on_one_path,
+    options,
+    present,
+    traits_of,
+)
+from flake8_nnx_mode.syntax import code
+from flake8_nnx_mode.syntax.book import Anchor
+from flake8_nnx_mode.syntax.outline import Function
+
+_UNVARYING = Opaque(Traits(varies=False))
+_CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault popitem".split())
+_CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
+_MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
+_WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
+_KEEPS_VALUE = frozenset(
+    {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
+    | {"flax.nnx.List"}
+)
+
+
+class Calls(State):
+    """The part of a run that deals with calls."""
+
+    def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        self._certain = not any(isinstance(option, Opaque) for option in options(func))
+        if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
+            return self._call_module(func, args, node)
+        return choose(*(self._apply_one(option, args, node) for option in options(func)))
+
+    def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        if isinstance(func, Partial):
+            args = Arguments(
+                func.args.positional + args.positional,
+                func.args.keywords + args.keywords,
+                func.args.open or args.open,
+            )
+            return self._apply_one(func.func, args, node)
+        sampler = _sampler(func)
+        if sampler is not None:
+            key = args.get("key", 0)
+            if key is not None:
+                self._sample(key, sampler, node)
+        else:
+            for name, value in args.keywords:
+                if name in flax_api.KEY_KEYWORDS:
+                    self._consume_keyword(func, name, value, node)
+        handed_on = (*args.all(), func.receiver) if isinstance(func, Method) else tuple(args.all())
+        if handed_on and not is_built_by(func):
+            self.facts.handed_on |= makings(Items(handed_on))
+        match func:
+            case Rngs() | Stream():
+                return self._draw(func, node)
+            case ClassDefinition():
+                return Instance(func, _shallow(args), self._making(node))
+            case Instance():
+                return self._call_module(func, args, node)
+            case Method(receiver, name):
+                return self._call_method(receiver, name, args, node)
+            case Symbol(name):
+                return self._call_symbol(name, args, node)
+            case FunctionDefinition():
+                return anew(self._world.returned(func, args) or _result(args))
+            case _:
+                return _result(args, func)
+
+    def _making(self, node: code.Call) -> Making:
+        return Making(self._anchor(node.at), self._guards)
+
+    def _draw(self, source: Rngs | Stream, node: code.Call) -> Key:
+        stream, rngs = (source.name, source.of) if isinstance(source, Stream) else (None, source)
+        if isinstance(source, Rngs):
+            stream = "default"
+        place, named = self._anchor(node.at), self._named(stream, node.func)
+        draw = Draw(stream, place, self._forward, rngs, named, self._guards)
+        self.facts.draws.append(draw)
+        constant = rngs.origin == "constant"
+        made = rngs.made if constant else None
+        return Key("drawn", draw, varies=not constant, number=new_number(), made=made)
+
+    def _named(self, stream: str | None, func: code.Expression) -> Anchor | None:
+        """``rngs.stream()`` or ``rngs.stream.normal()``: the place of ``stream``."""
+        for node in (func, func.value if isinstance(func, code.Attribute) else func):
+            if isinstance(node, code.Attribute) and node.name == stream:
+                return Anchor(self._chapter, node.at, "attr")
+        return None
+
+    def _sample(self, key: Value, sampler: str, node: code.Call) -> None:
+        """``jax.random.normal(key, ...)``."""
+        if isinstance(key, Rngs | Stream):
+            self._uncalled(key, node)
+        else:
+            self._consume(key, sampler, node, _key_of(node))
+
+    def _uncalled(self, key: Rngs | Stream, node: code.Call) -> None:
+        self.facts.uncalled.append(Uncalled(key, self._anchor(_key_of(node).at)))
+
+    def _consume_keyword(self, func: Value, name: str, value: Value, node: code.Call) -> None:
+        """``layer(x, rngs=key)``: whatever is called, if it is a key that it gets."""
+        is_child = isinstance(func, Instance) or (
+            isinstance(func, Method) and isinstance(func.receiver, Instance | SelfObject)
+        )
+        given = next((a.value for a in node.args if a.keyword == name), node.func)
+        if any(isinstance(option, Key) for option in options(value)):
+            self._consume(value, name, node, given, builds=is_built_by(func))
+        elif is_child and any(isinstance(o, Rngs) and o.made_here for o in options(value)):
+            self._consume(value, name, node, given)
+
+    def _consume(
+        self,
+        value: Value,
+        by: str,
+        node: code.Call,
+        given: code.Expression,
+        *,
+        builds: bool = False,
+    ) -> None:
+        keys = tuple(as_key(option) for option in present(value))
+        known = tuple(key for key in keys if key is not None)
+        use = Consumption(
+            known if len(known) == len(keys) else (),
+            by,
+            self._anchor(node.at),
+            self._guards,
+            self._anchor(given.at),
+            given.id if isinstance(given, code.Name) else "",
+            last_name(node.func) or "",
+            builds,
+        )
+        self.facts.consumptions.append(use)
+        earlier = [self._consumed.get(key.number) for key in use.keys if key.number is not None]
+        if earlier and all(
+            before is not None and on_one_path(before.guards, use.guards) for before in earlier
+        ):
+            self.facts.reuses.append(Reuse(use, in_loop=False))
+        for key in use.keys:
+            if key.number is not None:
+                self._consumed.setdefault(key.number, use)
+
+    def _find_reuses_in_loop(self, start: int, first: int, guards: Guards | None) -> None:
+        """Find the keys that a loop's body consumed again and again.
+
+        They are from before the loop, which began at number ``start``, at the end of its body the
+        variable still holds them, and within the body, which stands under ``guards``, nothing but
+        the mode decides about it.
+        """
+        for use in self.facts.consumptions[first:]:
+            held = self._variables.get(use.holder) if use.holder else None
+            key = None if held is None else as_key(held)
+            if (
+                key is not None
+                and len(use.keys) == 1
+                and use.keys[0].number == key.number is not None
+                and (not isinstance(key.number, int) or key.number < start)
+                and all(g.flags for g in between(use.guards, guards))
+            ):
+                self.facts.reuses.append(Reuse(use, in_loop=True))
+
+    def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
+        self.facts.calls.append(
+            ModuleCall(
+                child,
+                _label(node.func),
+                args,
+                node,
+                self._flags,
+                self._anchor(node.at),
+                self._guards,
+                self._mode_set,
+            )
+        )
+        return UNKNOWN
+
+    def _call_method(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> Value:
+        if name in _CHANGES_STATE:
+            self.facts.initialised |= mixed(*args.all()).traits.draws
+        match receiver:
+            case SelfObject() | Instance() if name in _MODE_SETTERS:
+                self._mode_set = True
+                self.facts.modes_set.add(_attribute_of_self(node.func) or "*")
+                if name != "set_attributes":
+                    self._set_mode(receiver, name, node)
+                return NONE
+            case SelfObject():
+                return anew(self._world.returned_by_method(name, args) or _result(args))
+            case Rngs() | Stream():
+                if name in ("fork", "split", "broadcast"):
+                    if name == "fork" and isinstance(receiver, Rngs):
+                        return Rngs("forked", receiver.sure, receiver.parameter)
+                    return receiver
+                key = self._draw(receiver, node)
+                self._consume(key, name, node, node.func)
+                return mixed(key, *args.all())
+            case Boxed(_, inner) if name in ("get_value", "copy"):
+                return inner
+            case Boxed() if isinstance(node.func, code.Attribute) and name == "set_value":
+                root = node.func.value
+                if isinstance(root, code.Attribute):
+                    self._write(root.name, mixed(*args.all()), root.at, whole=False)
+                return NONE
+            case Items() if name in ("append", "extend", "insert") and args.positional:
+                added = args.positional[-1]
+                added = element(added) if name == "extend" else added
+                if isinstance(node.func, code.Attribute):
+                    self._replace(node.func.value, with_element(receiver, added))
+                return NONE
+            case Items() | Table() if name in _CHANGES_CONTAINER:
+                if isinstance(node.func, code.Attribute):
+                    self._replace(node.func.value, changed(receiver, by=name))
+                return element(receiver) if name == "pop" else NONE
+            case Table(items) if name in ("values", "items", "get", "copy"):
+                values = tuple(value for _, value in items)
+                if name == "values":
+                    return Items(values)
+                if name == "items":
+                    pairs = (Items((_UNVARYING, value), ordered=True) for value in values)
+                    return Items(tuple(pairs))
+                return receiver if name == "copy" else choose(*values, *args.positional[1:])
+            case _:
+                return _result(args, receiver)
+
+    def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
+        assigned = None
+        label = _label(node.func).removesuffix(f".{name}")
+        if self._assigned is not None and self._assigned[:2] == (node.at, label) and not node.args:
+            assigned = self._assigned[2]
+        # Another method may have changed an attribute of self, most likely in the same way.
+        certain = self._certain or label.startswith("self.")
+        used = certain and node.at not in self._discarded
+        place = self._anchor(node.at)
+        self.facts.modes_set_by_call.append(ModeSet(receiver, label, name, place, used, assigned))
+
+    def _call_symbol(self, name: str, args: Arguments, node: code.Call) -> Value:
+        first = args.positional[0] if args.positional else None
+        short = name.rpartition(".")[2]
+        if name in flax_api.VARIABLES:
+            self.facts.initialised |= mixed(*args.all()).traits.draws
+            return Boxed(name, UNKNOWN if first is None else first)
+        if name in _KEEPS_VALUE:
+            return Items(()) if first is None else first
+        if name in ("builtins.reversed", "builtins.sorted"):
+            return Items(first.elements) if isinstance(first, Items) else _result(args)
+        if name == "flax.nnx.update":
+            self.facts.initialised |= mixed(*args.all()).traits.draws
+        if name in ("flax.nnx.Dict", "builtins.dict"):
+            named = tuple((key, value) for key, value in args.keywords if key != "*")
+            return Table((*(first.items if isinstance(first, Table) else ()), *named))
+        if name in flax_api.LAYERS:
+            return Instance(Symbol(name), args, self._making(node))
+        if name == "flax.nnx.Rngs":
+            varies = args.open or mixed(*args.all()).traits.varies
+            return Rngs("made" if varies else "constant", made=self._making(node))
+        if name in flax_api.KEY_MAKERS:
+            varies = mixed(*args.all()).traits.varies
+            return Key("constant", varies=varies, number=new_number(), made=self._making(node))
+        if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
+            if isinstance(first, Rngs | Stream):
+                self._uncalled(first, node)
+                return UNKNOWN
+            derived = choose(*(self._derive(option, args) for option in options(first)))
+            if short == "clone":
+                return derived  # made to be consumed again
+            return Items((anew(derived),)) if short == "split" else anew(derived)
+        if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
+            return self._world.instance(args.positional[0]) or args.positional[1]
+        if name in flax_api.JITS:
+            if first is None:
+                return Partial(Symbol(name), args)
+            self._jit(name, first, args, node)
+        if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
+            return first
+        match short if name.startswith(("builtins.", "functools.")) else "":
+            case "partial" if first is not None:
+                rest = Arguments(args.positional[1:], args.keywords, args.open)
+                return Partial(first, rest)
+            case "enumerate" if first is not None:
+                return Items((Items((_UNVARYING, element(first)), ordered=True),))
+            case "zip":
+                elements = tuple(element(value) for value in args.positional)
+                return Items((Items(elements, ordered=True),))
+            case "range" | "len":
+                number = mixed(*args.all())
+                return Items((number,)) if short == "range" else number
+            case "getattr" if len(args.positional) >= 2:
+                match args.positional[:2]:
+                    case SelfObject(), Constant(str(attribute)):
+                        return choose(self._kept(attribute), *args.positional[2:])
+                    case owner, Constant(str(attribute)):
+                        return self._member(owner, code.Attribute(node.func, attribute, node.at))
+            case "iter" if first is not None:
+                return first
+            case "next" if first is not None:
+                return element(first)
+            case "setattr" if len(args.positional) == 3:
+                self.facts.initialised |= traits_of(args.positional[2]).draws
+                match args.positional[:2]:
+                    case SelfObject(), Constant(str(attribute)):
+                        self._write(attribute, mixed(args.positional[2]), node.at, whole=True)
+            case "hasattr" if self._tests:
+                names = (str(a.value) for a in args.positional if isinstance(a, Constant))
+                self._tests[-1].optional |= any(map(flax_api.names_key, names))
+            case "isinstance" if self._tests:
+                self._tests[-1].strings.add("isinstance")
+        if not name.startswith(("builtins.", "jax.", "flax.")):
+            return mixed(_result(args), UNKNOWN)  # the time, a number from another generator
+        return _result(args)
+
+    def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> None:
+        function: Function | LocalRun | None = None
+        if isinstance(compiled, FunctionDefinition):
+            function = compiled.outline
+        elif isinstance(compiled, LocalFunction):
+            function = self._runs.get(compiled.number)
+        if function is not None:
+            self.facts.jits.append(JitCall(function, name, args, self._anchor(node.at)))
+
+    def _derive(self, key: Value, args: Arguments) -> Value:
+        """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
+        known = as_key(key)
+        rest = mixed(*args.positional[1:], *(value for _, value in args.keywords)).traits
+        if known is None:
+            return mixed(key, *args.all())
+        return replace(known, varies=known.varies or rest.varies, number=None)
+
+
+def _key_of(node: code.Call) -> code.Expression:
+    """The argument of a function of ``jax.random`` that is its key; the call, if it is bound."""
+    by_name = (a.value for a in node.args if a.keyword == "key")
+    first = (a.value for a in node.args[:1] if a.keyword is None)
+    return next(by_name, next(first, node))
+
+
+def _attribute_of_self(func: code.Expression) -> str | None:
+    """``name`` in ``self.name.method``."""
+    match func:
+        case code.Attribute(code.Attribute(code.Name(), name), _):
+            return name
+    return None
+
+
+def _label(node: code.Expression) -> str:
+    """What the code calls it: ``self.blocks[...]``; empty if that takes more than names."""
+    parts: list[str] = []
+    while isinstance(node, code.Attribute | code.Subscript):
+        parts.append(f".{node.name}" if isinstance(node, code.Attribute) else "[...]")
+        node = node.value
+    return "".join([node.id, *reversed(parts)]) if isinstance(node, code.Name) else ""
+
+
+def _result(args: Arguments, *others: Value) -> Opaque:
+    """What an unknown call returns: a mode if it was given nothing else, data otherwise."""
+    given = (*others, *args.all())
+    is_mode = all(
+        isinstance(value, Constant | Flag | Symbol) or traits_of(value).flags for value in given
+    )
+    result = mixed(*given)
+    return result if is_mode else Opaque(replace(result.traits, flags=frozenset()))
+
+
+def _sampler(func: Value) -> str | None:
+    if isinstance(func, Symbol) and func.name.startswith("jax.random."):
+        name = func.name.removeprefix("jax.random.")
+        return name if name in flax_api.SAMPLERS else None
+    return None
+
+
+def _shallow(args: Arguments) -> Arguments:
+    """Arguments as an instance remembers them: what they were made with is not its concern."""
+    return Arguments(
+        tuple(map(_bare, args.positional)),
+        tuple((name, _bare(value)) for name, value in args.keywords),
+        args.open,
+    )
+
+
+def _bare(value: Value) -> Value:
+    match value:
+        case Instance(of):
+            return Instance(of, None)
+        case Items() | Table() | Choice() | Partial():
+            return mixed(value)
+    return value
+
+
+def last_name(node: code.Expression) -> str | None:
+    """``name`` in ``name`` and ``x.y.name``."""
+    match node:
+        case code.Name(name) | code.Attribute(_, name):
+            return name
+    return None
+
+
+def is_built_by(func: Value) -> bool:
+    """Whether a module is built by calling ``func``."""
+    is_layer = isinstance(func, Symbol) and func.name in flax_api.LAYERS
+    return is_layer or isinstance(func, ClassDefinition)

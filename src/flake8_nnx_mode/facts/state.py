@@ -1,0 +1,287 @@
+"""What is true at one point of a run: what names hold, and under which conditions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.containers import (
+    anew,
+)
+from flake8_nnx_mode.facts.events import (
+    AttributeRead,
+    AttributeWrite,
+    Consumption,
+    FreeName,
+    FunctionFacts,
+    LocalRun,
+    ModeMethodTested,
+)
+from flake8_nnx_mode.facts.names import Names
+from flake8_nnx_mode.facts.values import (
+    NO_NAMES,
+    UNKNOWN,
+    Arguments,
+    Boxed,
+    ClassDefinition,
+    Constant,
+    Flag,
+    FunctionDefinition,
+    Given,
+    Guards,
+    Instance,
+    Items,
+    Key,
+    LocalFunction,
+    Method,
+    ModuleFile,
+    ModuleLevelCall,
+    Opaque,
+    Rngs,
+    SelfObject,
+    Stream,
+    Symbol,
+    Table,
+    Traits,
+    Value,
+    choose,
+    each_guard,
+    makings,
+    mixed,
+    options,
+    traits_of,
+)
+from flake8_nnx_mode.syntax import code
+from flake8_nnx_mode.syntax.book import Anchor, Book
+from flake8_nnx_mode.syntax.chapter import Chapter
+from flake8_nnx_mode.syntax.outline import Function
+
+CALLABLES = (Instance, Items, Table, Method, LocalFunction)
+
+_NO_NUMBERS = frozenset({"shape", "dtype", "size", "ndim"})
+
+
+@dataclass(slots=True)
+class Path:
+    """What is true on the way that led here."""
+
+    variables: dict[str, Value]
+    attributes: dict[str, Value]
+    """Of self, as far as this function wrote them."""
+    consumed: dict[object, Consumption]
+    """By number: the keys that were consumed, and where first."""
+
+
+@dataclass(slots=True)
+class Mentioned:
+    """What the test that is being evaluated has mentioned so far, as ``Guard`` keeps it."""
+
+    flags: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    strings: set[str] = field(default_factory=set)
+    optional: bool = False
+    shape: bool = False
+
+    def add(self, other: "Mentioned") -> None:
+        """Take over what an inner test mentioned."""
+        self.flags |= other.flags
+        self.attributes |= other.attributes
+        self.strings |= other.strings
+        self.optional |= other.optional
+        self.shape |= other.shape
+
+
+class World(Protocol):
+    """What a function's body is read against."""
+
+    def attribute(self, name: str) -> Value | None:
+        """What ``self.name`` holds when the method is called; None if nothing is known of it."""
+
+    def is_method(self, name: str) -> bool:
+        """Whether ``self.name`` is a method."""
+
+    def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
+        """What ``name`` holds on an instance of another class of the project."""
+
+    def instance(self, annotation: Value) -> Value | None:
+        """What something annotated so is, where that says enough."""
+
+    def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
+        """What a function of the project returns; None if it is not worth, or not safe, to ask."""
+
+    def returned_by_method(self, name: str, args: Arguments) -> Value | None:
+        """What ``self.name(...)`` returns, for a property too."""
+
+
+class State:
+    """A run over one function, as far as it has come."""
+
+    def __init__(
+        self,
+        names: Names,
+        world: World,
+        book: Book,
+        function: Function,
+        chapter: Chapter,
+        mode_flags: Mapping[str, bool],
+        *,
+        forward: bool,
+        parameters: Mapping[str, Value],
+    ) -> None:
+        self.facts = FunctionFacts(flags=tuple(n for n, v in parameters.items() if v == Flag(n)))
+        self._names = names
+        self._world = world
+        self._book = book
+        self._function = function
+        self._chapter = chapter
+        self._mode_flags = mode_flags
+        self._forward = forward
+        self._variables: dict[str, Value] = dict(parameters)
+        self._attributes: dict[str, Value] = {}
+        self._guards: Guards | None = None
+        self._flags = self.facts.flags
+        self._mode_set = False
+        self._nested = 0
+        self._runs: dict[int, LocalRun] = {}
+        self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
+        self._tests: list[Mentioned] = []
+        self._consumed: dict[object, Consumption] = {}
+        self._discarded: set[code.At] = set()
+        self._certain = True
+        self._source: code.Expression | None = None
+        self._assigned: tuple[code.At, str, Anchor] | None = None
+
+    def _anchor(self, at: code.At) -> Anchor:
+        return Anchor(self._chapter, at)
+
+    def _fork(self) -> Path:
+        return Path(dict(self._variables), dict(self._attributes), dict(self._consumed))
+
+    def _restore(self, path: Path) -> None:
+        self._variables, self._attributes = dict(path.variables), dict(path.attributes)
+        self._consumed = dict(path.consumed)
+
+    def _join(self, path: Path, flags: frozenset[str] = NO_NAMES) -> None:
+        """Go on with what is true on either path; ``flags`` decided which one was taken."""
+        self._consumed = path.consumed | self._consumed
+        for name, value in path.variables.items():
+            mine = self._variables.get(name, value)
+            if mine is not value:
+                either = choose(value, mine)
+                if flags and any(isinstance(side, CALLABLES) for side in options(either)):
+                    either = Opaque(Traits(flags=flags))  # told by being chosen
+                self._variables[name] = either
+        for name in path.attributes.keys() | self._attributes.keys():
+            sides = (path.attributes.get(name), self._attributes.get(name))
+            known = [side for side in sides if side is not None]
+            if len(known) == 1 and self._forward:
+                known.append(self._kept(name))
+            self._attributes[name] = choose(*known)
+
+    def _asked(self, value: Value, node: code.Expression) -> None:
+        """Note what is asked whether it is true."""
+        match value:
+            case Flag(name):
+                self.facts.flags_tested.add(name)
+            case Method(receiver, ("train" | "eval") as name):
+                tested = ModeMethodTested(receiver, name, self._anchor(node.at))
+                self.facts.mode_methods_tested.append(tested)
+
+    def _replace(self, owner: code.Expression, value: Value) -> None:
+        """What ``owner`` names is another container now."""
+        tested = frozenset(flag for guard in each_guard(self._guards) for flag in guard.flags)
+        if tested:  # what is in it depends on the mode
+            value = Opaque(Traits(flags=tested))
+        match owner:
+            case code.Name(name):
+                self._variables[name] = value
+            case code.Attribute(code.Name() as base, name) if (
+                self._variables.get(base.id) == SelfObject()
+            ):
+                self._write(name, value, owner.at, whole=True)
+
+    def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
+        self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at), self._source))
+        self.facts.kept |= makings(value)
+        self.facts.initialised |= traits_of(value).draws
+        if traits_of(value).flags:
+            self._mode_set = True
+        if whole:
+            self._attributes[name] = value
+
+    def _constant(self, node: code.Constant) -> Value:
+        if self._tests and isinstance(node.value, str):
+            self._tests[-1].strings.add(node.value)
+        return Constant(node.value)
+
+    def _name(self, node: code.Name) -> Value:
+        if node.id in self._variables:
+            return self._seen(self._variables[node.id])
+        if node.id in self._function.scope.bindings:
+            return UNKNOWN  # a local that nothing has bound yet on this path
+        value = self._names.lookup(self._book, self._function.closure, node.id)
+        self.facts.free_names.append(FreeName(node.id, value, self._anchor(node.at)))
+        match value:
+            case ModuleLevelCall(Symbol("flax.nnx.Rngs")):
+                return Rngs()
+            case ModuleLevelCall(Symbol(maker)) if maker in flax_api.KEY_MAKERS:
+                return Key("constant", varies=False)
+        return UNKNOWN if value is None else value
+
+    def _seen(self, value: Value) -> Value:
+        flags = traits_of(value).flags
+        if flags:
+            self.facts.flags_read |= flags
+            if self._tests:
+                self._tests[-1].flags.update(flags)
+        return value
+
+    def _member(self, owner: Value, node: code.Attribute) -> Value:
+        name = node.name
+        match owner:
+            case SelfObject():
+                return self._self_attribute(node)
+            case Rngs():
+                is_method = name in flax_api.RNGS_METHODS
+                return Method(owner, name) if is_method else Stream(name, owner)
+            case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)) if name == "layers":
+                return Items(layers, ordered=True)
+            case Table(items) if any(key == name for key, _ in items):  # nnx.Dict
+                return choose(*(item for key, item in items if key == name))
+            case Stream():
+                if name == "key":
+                    return Boxed("flax.nnx.RngKey", Key("raw", varies=not self._forward))
+                return Method(owner, name) if name in flax_api.RNGS_METHODS else UNKNOWN
+            case Boxed(_, inner):
+                return inner if name in ("value", "raw_value") else Method(owner, name)
+            case Instance(ClassDefinition() as of):
+                held = self._world.attribute_of(of, name)
+                return Method(owner, name) if held is None else held
+            case Instance() | Items() | Table():
+                return Method(owner, name)
+            case Symbol() | ClassDefinition() | ModuleFile():
+                return self._names.member(owner, name) or UNKNOWN
+            case Opaque(traits) if name in _NO_NUMBERS:
+                if self._tests:
+                    self._tests[-1].shape = True
+                return Opaque(replace(traits, draws=frozenset()))
+            case _:
+                return mixed(owner)
+
+    def _self_attribute(self, node: code.Attribute) -> Value:
+        name = node.name
+        self.facts.reads.append(AttributeRead(name, self._anchor(node.at), self._guards))
+        if self._tests:
+            self._tests[-1].attributes.add(name)
+        if name in self._attributes:
+            return self._seen(self._attributes[name])
+        if self._world.is_method(name):
+            return Method(SelfObject(), name)
+        made = self._world.returned_by_method(name, Arguments((), ()))  # by a property
+        return self._kept(name) if made is None else anew(made)
+
+    def _kept(self, name: str) -> Value:
+        known = self._world.attribute(name)
+        if name == "rngs" and (known is None or isinstance(known, Given)):
+            return Rngs("kept", sure=False)
+        return UNKNOWN if known is None else known
