@@ -54,6 +54,25 @@ def test_no_other_layer_has_a_mode_flag() -> None:
     assert with_flags == set(flax_api.MODES)
 
 
+@pytest.mark.parametrize("name", flax_api.CALLS)
+def test_what_layers_can_be_called_with(name: str) -> None:
+    layer = getattr(nnx, name.rpartition(".")[2])
+    call = list(inspect.signature(layer.__call__).parameters.values())[1:]
+    positional, _, keyword_only = flax_api.CALLS[name].partition("*")
+    assert [p.name for p in call if p.kind is p.POSITIONAL_OR_KEYWORD] == positional.split()
+    assert {p.name for p in call if p.kind is p.KEYWORD_ONLY} == set(keyword_only.split())
+    assert len(call) == len(positional.split()) + len(keyword_only.split())
+
+
+def test_other_layers_take_more_than_their_names_say() -> None:
+    for name in flax_api.LAYERS - flax_api.CALLS.keys():
+        layer = getattr(nnx, name.rpartition(".")[2])
+        if layer in (nnx.List, nnx.Dict, nnx.RNNCellBase):
+            continue  # not called
+        call = inspect.signature(layer.__call__).parameters.values()
+        assert any(p.kind is p.VAR_KEYWORD for p in call)
+
+
 def test_layers_train_unless_told() -> None:
     assert nnx.Dropout(0.5).deterministic is False
     assert nnx.BatchNorm(2, rngs=nnx.Rngs(0)).use_running_average is False

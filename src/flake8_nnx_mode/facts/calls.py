@@ -140,12 +140,14 @@ class Calls(State):
 
     def _sample(self, key: Value, sampler: str, node: code.Call) -> None:
         """``jax.random.normal(key, ...)``."""
-        if isinstance(key, Rngs | Stream):
-            self._uncalled(key, node)
+        choices = present(key)
+        if choices and all(isinstance(option, Rngs | Stream) for option in choices):
+            self._uncalled(choices[0], node)
         else:
             self._consume(key, sampler, node, _key_of(node))
 
-    def _uncalled(self, key: Rngs | Stream, node: code.Call) -> None:
+    def _uncalled(self, key: Value, node: code.Call) -> None:
+        assert isinstance(key, Rngs | Stream)
         self.facts.uncalled.append(Uncalled(key, self._anchor(_key_of(node).at)))
 
     def _consume_keyword(self, func: Value, name: str, value: Value, node: code.Call) -> None:
@@ -176,36 +178,43 @@ class Calls(State):
             self._anchor(node.at),
             self._guards,
             self._anchor(given.at),
-            given.id if isinstance(given, code.Name) else "",
+            self._holder(given),
             last_name(node.func) or "",
             builds,
         )
         self.facts.consumptions.append(use)
-        earlier = [self._consumed.get(key.number) for key in use.keys if key.number is not None]
+        numbers = [key.number for key in use.keys if key.number is not None]
+        if not use.keys and use.holder is not None and by in flax_api.SAMPLERS:
+            numbers = [use.holder]  # whatever it is, it is a key
+        earlier = [self._consumed.get(number) for number in numbers]
         if earlier and all(
             before is not None and on_one_path(before.guards, use.guards) for before in earlier
         ):
             self.facts.reuses.append(Reuse(use, in_loop=False))
-        for key in use.keys:
-            if key.number is not None:
-                self._consumed.setdefault(key.number, use)
+        for number in numbers:
+            self._consumed.setdefault(number, use)
+
+    def _holder(self, node: code.Expression) -> tuple[str, int] | None:
+        if isinstance(node, code.Name) and node.id in self._variables:
+            return node.id, self._bound.get(node.id, -1)
+        return None
 
     def _find_reuses_in_loop(self, start: int, first: int, guards: Guards | None) -> None:
         """Find the keys that a loop's body consumed again and again.
 
-        They are from before the loop, which began at number ``start``, at the end of its body the
-        variable still holds them, and within the body, which stands under ``guards``, nothing but
-        the mode decides about it.
+        The variable that holds them was bound before the loop, which began at number ``start``, and
+        not since; and within the body, which stands under ``guards``, nothing but the mode decides
+        about it.
         """
         for use in self.facts.consumptions[first:]:
-            held = self._variables.get(use.holder) if use.holder else None
-            key = None if held is None else as_key(held)
+            if use.holder is None or not (use.keys or use.by in flax_api.SAMPLERS):
+                continue
+            name, number = use.holder
             if (
-                key is not None
-                and len(use.keys) == 1
-                and use.keys[0].number == key.number is not None
-                and (not isinstance(key.number, int) or key.number < start)
-                and all(g.flags for g in between(use.guards, guards))
+                number < start
+                and self._bound.get(name, -1) == number
+                and not any(key.attribute for key in use.keys)
+                and all(guard.flags for guard in between(use.guards, guards))
             ):
                 self.facts.reuses.append(Reuse(use, in_loop=True))
 
@@ -310,10 +319,8 @@ class Calls(State):
             if isinstance(first, Rngs | Stream):
                 self._uncalled(first, node)
                 return UNKNOWN
-            derived = choose(*(self._derive(option, args) for option in options(first)))
-            if short == "clone":
-                return derived  # made to be consumed again
-            return Items((anew(derived),)) if short == "split" else anew(derived)
+            derived = choose(*(self._derive(option, args, short) for option in options(first)))
+            return Items((derived,)) if short == "split" else derived
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
             return self._world.instance(args.positional[0]) or args.positional[1]
         if name in flax_api.JITS:
@@ -367,13 +374,19 @@ class Calls(State):
         if function is not None:
             self.facts.jits.append(JitCall(function, name, args, self._anchor(node.at)))
 
-    def _derive(self, key: Value, args: Arguments) -> Value:
+    def _derive(self, key: Value, args: Arguments, name: str) -> Value:
         """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
         known = as_key(key)
-        rest = mixed(*args.positional[1:], *(value for _, value in args.keywords)).traits
+        others = (*args.positional[1:], *(value for _, value in args.keywords))
         if known is None:
             return mixed(key, *args.all())
-        return replace(known, varies=known.varies or rest.varies, number=None)
+        if name == "clone":
+            return replace(known, number=None)  # made to be consumed again
+        number: object = new_number()
+        if known.number is not None and all(isinstance(other, Constant) for other in others):
+            number = (known.number, name, others)  # made again, it is the same
+        varies = known.varies or mixed(*others).traits.varies
+        return replace(known, varies=varies, number=number)
 
 
 def _key_of(node: code.Call) -> code.Expression:

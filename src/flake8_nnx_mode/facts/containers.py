@@ -116,6 +116,8 @@ def unpack(value: Value, targets: tuple[code.Expression, ...]) -> tuple[Value, .
     match value:
         case Items(elements, ordered=True) if len(elements) == len(targets) and not starred:
             return elements
+        case Items((Key(number=number) as key,)) if number is not None and not starred:
+            return tuple(replace(key, number=(number, i)) for i in range(len(targets)))
         case Items(elements):
             rest = Items(elements)
             return tuple(rest if isinstance(t, code.Starred) else element(value) for t in targets)

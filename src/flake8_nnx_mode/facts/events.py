@@ -28,8 +28,8 @@ class Consumption:
     guards: Guards | None
     given: Anchor
     """The argument."""
-    holder: str = ""
-    """The variable that held it, if it was one."""
+    holder: tuple[str, int] | None = None
+    """The variable that held it, if it was one, and which time it was bound."""
     to: str = ""
     """The last name of what is called."""
     builds: bool = False

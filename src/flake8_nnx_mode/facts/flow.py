@@ -442,7 +442,7 @@ class Flow(Calls):
                         name == "_" or flag.name not in traits_of(value).flags
                     ):
                         self.facts.flags_deleted.add(flag.name)  # `_ = train`, `train = None`
-                    self._variables[name] = value
+                    self._variables[name], self._bound[name] = value, new_number()
                 case code.Starred(inner):
                     pending.append((inner, value))
                 case code.Display(targets):
@@ -470,7 +470,11 @@ class Flow(Calls):
             self._write(name, value, target.at, whole=False)
             if isinstance(target, code.Attribute) and target.name in self._mode_flags:
                 self.facts.modes_set.add(name)
-        self.facts.initialised |= traits_of(value).draws
+        match target:
+            case code.Subscript(code.Name(), code.Constant(str())):
+                pass  # `output["x"] = ...` is no state
+            case _:
+                self.facts.initialised |= traits_of(value).draws
         if traits_of(value).flags:  # `self.drop.deterministic = not train`
             self._mode_set = True
         if isinstance(held, Items | Table):

@@ -413,6 +413,18 @@ class ClassFacts:
         name = function.name
         return name in _INIT_METHODS or (name[0] == "_" and name in self._called_by_init_only)
 
+    def has_its_own(self, name: str) -> bool:
+        """Whether a method of ``nnx.Module``, by its name, may be another one here."""
+        if not self.ancestry.known:
+            return True
+        hides = re.compile(rf"\.{name}\s*(?::[^=\n]*)?=(?!=)")
+        return any(
+            name in d.outline.scope.bindings
+            or name in d.outline.fields
+            or any(hides.search(d.book.text_of(f)) for f in d.outline.methods.values())
+            for d in self.family
+        )
+
     def assigns(self, name: str) -> bool:
         """Whether anything in the family may define ``self.name``."""
         for definition in self.family:

@@ -227,7 +227,9 @@ class Project:
             elif forward and self.is_mode_flag(parameter):
                 value = Flag(name)
             elif parameter.annotation is None:
-                value = Rngs("given", False, name) if name == "rngs" else Given(name)
+                value = Given(name)
+                if name == "rngs":
+                    value = Rngs("given", _is_surely_rngs(book, function, owner), name)
             else:
                 annotated = self.names.annotation(book, function.outer, parameter.annotation)
                 value = self.instance_of(annotated) or Given(name)
@@ -352,6 +354,12 @@ _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames o
 _MOST_RETURNS = 8
 _HANDS_OUT_KEYS = re.compile(r"key|rng")
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
+
+
+def _is_surely_rngs(book: Book, function: Function, owner: ClassFacts | None) -> bool:
+    """Whether a parameter that is only called ``rngs`` is one: a module is built with it."""
+    in_constructor = owner is not None and owner.is_module and function.name == "__init__"
+    return in_constructor and re.search(r"\brngs=rngs\b", book.text_of(function)) is not None
 
 
 def fixed_mode(name: str, made_with: Arguments | None) -> bool:

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.containers import (
-    anew,
-)
+from flake8_nnx_mode.facts.containers import anew, new_number
 from flake8_nnx_mode.facts.events import (
     AttributeRead,
     AttributeWrite,
@@ -70,6 +68,8 @@ class Path:
     """Of self, as far as this function wrote them."""
     consumed: dict[object, Consumption]
     """By number: the keys that were consumed, and where first."""
+    bound: dict[str, int]
+    """Name of a variable -> a number that it gets each time it is bound."""
 
 
 @dataclass(slots=True)
@@ -146,6 +146,7 @@ class State:
         self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
         self._tests: list[Mentioned] = []
         self._consumed: dict[object, Consumption] = {}
+        self._bound: dict[str, int] = {}
         self._discarded: set[code.At] = set()
         self._certain = True
         self._source: code.Expression | None = None
@@ -155,15 +156,20 @@ class State:
         return Anchor(self._chapter, at)
 
     def _fork(self) -> Path:
-        return Path(dict(self._variables), dict(self._attributes), dict(self._consumed))
+        return Path(
+            dict(self._variables), dict(self._attributes), dict(self._consumed), dict(self._bound)
+        )
 
     def _restore(self, path: Path) -> None:
         self._variables, self._attributes = dict(path.variables), dict(path.attributes)
-        self._consumed = dict(path.consumed)
+        self._consumed, self._bound = dict(path.consumed), dict(path.bound)
 
     def _join(self, path: Path, flags: frozenset[str] = NO_NAMES) -> None:
         """Go on with what is true on either path; ``flags`` decided which one was taken."""
         self._consumed = path.consumed | self._consumed
+        for name, number in path.bound.items():
+            if self._bound.setdefault(name, number) != number:
+                self._bound[name] = new_number()
         for name, value in path.variables.items():
             mine = self._variables.get(name, value)
             if mine is not value:

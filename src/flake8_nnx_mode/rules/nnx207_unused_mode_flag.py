@@ -63,17 +63,22 @@ def check(project: Project) -> Iterator[Report]:
         if not flags:
             continue
         facts = module.facts(function)
-        if not facts.known or not module.kinds:
+        unused = [p.name for p in flags if p.name not in facts.flags_read | facts.flags_deleted]
+        if not (facts.known and unused and (module.kinds or _draws(module))):
             continue
         if any(m.mistake != "implicit" for m in mode_mistakes(project, function, module)):
             continue
-        for flag in flags:
-            if flag.name not in facts.flags_read | facts.flags_deleted:
-                yield Report(
-                    module.book.span_of_def(function),
-                    f"`{flag.name}` is never used: the call behaves the same in training and"
-                    f" evaluation; pass it to the layers that have a mode, or `del {flag.name}`",
-                )
+        for name in unused:
+            yield Report(
+                module.book.span_of_def(function),
+                f"`{name}` is never used: the call behaves the same in training and evaluation;"
+                f" pass it to the layers that have a mode, or `del {name}`",
+            )
+
+
+def _draws(module: ClassFacts) -> bool:
+    """Whether a forward method draws from a stream."""
+    return any(module.facts(function).draws for function in module.forward_methods())
 
 
 def _is_its_own(module: ClassFacts, function: Function) -> bool:

@@ -74,7 +74,7 @@ def _is_inherited(project: Project, owner: ClassFacts | None, mode_set: ModeSet)
             facts = project.class_facts(of)
         case _:
             return isinstance(mode_set.receiver, Instance)
-    return facts is not None and facts.is_module and not facts.assigns(mode_set.name)
+    return facts is not None and facts.is_module and not facts.has_its_own(mode_set.name)
 
 
 def _remedy(mode_set: ModeSet) -> Remedy | None:

@@ -89,6 +89,8 @@ def check(project: Project) -> Iterator[Report]:
 
 def _may_be_none(project: Project, function: Function, default: ast.expr) -> bool:
     """Whether a default is None, is not known, or stands for None: `x is not UNSET`."""
+    if isinstance(default, ast.UnaryOp | ast.Tuple | ast.List | ast.Dict | ast.JoinedStr):
+        return False
     value = project.names.expression(project.book, function.outer, default)
     is_sentinel = f"is not {ast.unparse(default)}" in project.book.text_of(function)
     return is_sentinel or not isinstance(value, Constant) or value == NONE
