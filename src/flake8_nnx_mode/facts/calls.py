@@ -195,6 +195,12 @@ class Calls(State):
             self._consumed.setdefault(number, use)
 
     def _holder(self, node: code.Expression) -> tuple[str, int] | None:
+        """The variable that a key comes from: ``key``, or ``fold_in(key, 0)``."""
+        match node:
+            case code.Call(func, (code.Argument(code.Name() as base), code.Argument(data))) if (
+                last_name(func) == "fold_in" and isinstance(data, code.Constant)
+            ):
+                node = base
         if isinstance(node, code.Name) and node.id in self._variables:
             return node.id, self._bound.get(node.id, -1)
         return None

@@ -229,7 +229,7 @@ class Project:
             elif parameter.annotation is None:
                 value = Given(name)
                 if name == "rngs":
-                    value = Rngs("given", _is_surely_rngs(book, function, owner), name)
+                    value = Rngs("given", _is_surely_rngs(function, owner), name)
             else:
                 annotated = self.names.annotation(book, function.outer, parameter.annotation)
                 value = self.instance_of(annotated) or Given(name)
@@ -356,10 +356,9 @@ _HANDS_OUT_KEYS = re.compile(r"key|rng")
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
 
 
-def _is_surely_rngs(book: Book, function: Function, owner: ClassFacts | None) -> bool:
+def _is_surely_rngs(function: Function, owner: ClassFacts | None) -> bool:
     """Whether a parameter that is only called ``rngs`` is one: a module is built with it."""
-    in_constructor = owner is not None and owner.is_module and function.name == "__init__"
-    return in_constructor and re.search(r"\brngs=rngs\b", book.text_of(function)) is not None
+    return owner is not None and owner.is_module and function.name == "__init__"
 
 
 def fixed_mode(name: str, made_with: Arguments | None) -> bool:

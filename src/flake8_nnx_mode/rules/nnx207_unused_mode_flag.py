@@ -64,7 +64,7 @@ def check(project: Project) -> Iterator[Report]:
             continue
         facts = module.facts(function)
         unused = [p.name for p in flags if p.name not in facts.flags_read | facts.flags_deleted]
-        if not (facts.known and unused and (module.kinds or _draws(module))):
+        if not (facts.known and unused and (module.kinds or _draws(module, function))):
             continue
         if any(m.mistake != "implicit" for m in mode_mistakes(project, function, module)):
             continue
@@ -76,9 +76,17 @@ def check(project: Project) -> Iterator[Report]:
             )
 
 
-def _draws(module: ClassFacts) -> bool:
-    """Whether a forward method draws from a stream."""
-    return any(module.facts(function).draws for function in module.forward_methods())
+def _draws(module: ClassFacts, function: Function) -> bool:
+    """Whether `__call__`, or a method that it names, draws from a stream for noise."""
+    reached = [function]
+    for method in module.forward_methods():
+        if module.book.mentions(function, method.name):
+            reached.append(method)
+    return any(
+        draw.stream != "params" and not draw.source.made_here
+        for method in reached
+        for draw in module.facts(method).draws
+    )
 
 
 def _is_its_own(module: ClassFacts, function: Function) -> bool:
