@@ -24,8 +24,6 @@ from flake8_nnx_mode.syntax.outline import Assigned, Function, Scope
 class Jitted:
     """A function of the file at hand that ``nnx.jit`` or ``jax.jit`` compiles."""
 
-    name: str
-    """Empty for a local function."""
     within: str
     """The function that it is compiled in, or itself."""
     by: str
@@ -33,7 +31,7 @@ class Jitted:
     static: frozenset[str] | None
     """The parameters that are compiled in, by name; None where that is not known."""
     flags: dict[str, bool]
-    """Its mode flags -> whether a call must give them."""
+    """Its mode flags -> whether calls give them: one that is left to its default is not traced."""
     facts: FunctionFacts | LocalRun
     where: Anchor | Span
     """The ``def`` of a decorated function, or the call that compiles it."""
@@ -43,21 +41,29 @@ def jitted(project: Project) -> Iterator[Jitted]:
     """All of them, once for each way in which they are."""
     owners = dict(project.functions())
 
-    def made(function: Function, by: str, args: Arguments, where: Anchor | Span) -> Jitted:
+    def made(
+        function: Function, by: str, args: Arguments, where: Anchor | Span, name: str = ""
+    ) -> Jitted:
         own = function.parameters
         names = tuple(p.name for p in own if p.kind != "keyword-only")
-        flags = {p.name: p.required for p in own if project.is_mode_flag(p)}
+        calls = _calls_of(project, name)
+        flags = {
+            p.name: p.required or any(_gives(call, p.name, names) for call in calls)
+            for p in own
+            if project.is_mode_flag(p)
+        }
         facts = project.facts(function, owners[function])
-        return Jitted(function.name, function.name, by, _static(names, args), flags, facts, where)
+        return Jitted(function.name, by, _static(names, args), flags, facts, where)
 
     for function in owners:
         for decorator in function.decorators:
             by = _transform(project, function.outer, decorator)
             if by is not None:
                 args = _arguments(project, function.outer, decorator)
-                yield made(function, by, args, project.book.span_of_def(function))
+                where = project.book.span_of_def(function)
+                yield made(function, by, args, where, function.name)
     scope = project.book.outline.module
-    for bindings in scope.bindings.values():
+    for name, bindings in scope.bindings.items():
         for binding in bindings:
             match binding:
                 case Assigned(ast.Call(args=[target, *_]) as call):
@@ -67,7 +73,7 @@ def jitted(project: Project) -> Iterator[Jitted]:
                         function = compiled.outline
                         if function in owners:
                             args = _arguments(project, scope, call)
-                            yield made(function, by, args, project.book.span_of(call))
+                            yield made(function, by, args, project.book.span_of(call), name)
     for function, owner in owners.items():
         if not project.book.mentions(function, "jit"):
             continue
@@ -76,9 +82,29 @@ def jitted(project: Project) -> Iterator[Jitted]:
                 run = jit.function
                 static = _static(run.parameters, jit.args)
                 flags = {f: run.parameters.index(f) < run.required for f in run.flags}
-                yield Jitted("", function.name, jit.by, static, flags, run, jit.anchor)
+                yield Jitted(function.name, jit.by, static, flags, run, jit.anchor)
             elif jit.function in owners:
                 yield made(jit.function, jit.by, jit.args, jit.anchor)
+
+
+def _calls_of(project: Project, name: str) -> list[ast.Call]:
+    """The calls in the file at hand of what is called so: ``name(...)``, ``x.name(...)``."""
+    if not name:
+        return []
+    return [
+        node
+        for node in ast.walk(project.book.tree)
+        if isinstance(node, ast.Call)
+        and name in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+    ]
+
+
+def _gives(call: ast.Call, name: str, positional: Sequence[str]) -> bool:
+    """Whether a call gives an argument; that of ``self`` is counted as given."""
+    if any(keyword.arg == name for keyword in call.keywords):
+        return True
+    bound = isinstance(call.func, ast.Attribute) and positional[:1] == ("self",)
+    return name in positional and positional.index(name) < len(call.args) + bound
 
 
 def _transform(project: Project, scope: Scope, node: ast.expr) -> str | None:

@@ -18,12 +18,11 @@ When the static arguments are not literals; when the flag is only used in `jnp.w
 layers that are not known.
 """
 
-import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.modes import tells_mode
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.transforms import Jitted, jitted
+from flake8_nnx_mode.facts.transforms import jitted
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -67,8 +66,8 @@ def check(project: Project) -> Iterator[Report]:
     for compiled in jitted(project):
         if compiled.static is None:
             continue
-        for name, required in compiled.flags.items():
-            if name in compiled.static or not (required or _is_given(project, compiled, name)):
+        for name, given in compiled.flags.items():
+            if name in compiled.static or not given:
                 continue
             facts = compiled.facts
             if name in facts.flags_tested or tells_mode(project, facts, name):
@@ -78,14 +77,6 @@ def check(project: Project) -> Iterator[Report]:
                     f"`{name}` is traced under `{short}`, and is tested here or in a layer:"
                     f' TracerBoolConversionError; make it static with `static_argnames="{name}"`',
                 )
-
-
-def _is_given(project: Project, compiled: Jitted, flag: str) -> bool:
-    """Whether a call in the file names the flag, which has a default."""
-    if not compiled.name:
-        return False
-    call = rf"(?<!def )\b{re.escape(compiled.name)}\((?:[^()]|\([^()]*\))*\b{flag}\s*="
-    return re.search(call, project.book.text) is not None
 
 
 RULE = Rule(check, on=True, triggers=("jit",))
