@@ -210,31 +210,28 @@ class Flow(Calls):
 
     def _for(self, statement: code.For) -> Step:
         iterable = _value((yield statement.iterable))
-        outer = self._guards
-        before = self._fork()
-        flags = traits_of(iterable).flags
-        if flags:  # `for _ in range(int(train))`
-            self._guards = Guards(Guard(flags), outer)
-        start, first = new_number(), len(self.facts.consumptions)
-        yield from self._store(statement.target, element(iterable))
-        inside = self._guards
-        left = yield statement.body
-        self._guards = outer
-        if left is not True:
-            self._find_reuses_in_loop(start, first, inside)
-        self._join(before)
-        if statement.orelse is not None:
-            yield statement.orelse
-            self._guards = outer
-        return False
+        flags = traits_of(iterable).flags  # `for _ in range(int(train))`
+        guards = Guards(Guard(flags), self._guards) if flags else self._guards
+        return (yield from self._loop(statement, guards, (statement.target, iterable)))
 
     def _while(self, statement: code.While) -> Step:
         guard, _ = yield from self._truth(statement.test)
+        return (yield from self._loop(statement, Guards(guard, self._guards), None))
+
+    def _loop(
+        self,
+        statement: code.For | code.While,
+        inside: Guards | None,
+        each: tuple[code.Expression, Value] | None,
+    ) -> Step:
+        """Run a body once; ``each`` is what a ``for`` assigns, and what it iterates over."""
         outer = self._guards
         before = self._fork()
-        self._guards = Guards(guard, outer)
+        self._guards = inside
         start, first = new_number(), len(self.facts.consumptions)
-        inside = self._guards
+        if each is not None:
+            target, iterable = each
+            yield from self._store(target, element(iterable))
         left = yield statement.body
         self._guards = outer
         if left is not True:

@@ -89,6 +89,14 @@ def mode_mistakes(
             yield mistake
 
 
+def mistakes_in_file(project: Project, *wanted: Mistake) -> Iterator[ModeMistake]:
+    """Those of the ``wanted`` kinds in all functions of the file at hand."""
+    for function, owner in project.functions():
+        for mistake in mode_mistakes(project, function, owner):
+            if mistake.mistake in wanted:
+                yield mistake
+
+
 def _find(project: Project, function: Function, owner: ClassFacts | None) -> Iterator[ModeMistake]:
     facts = project.facts(function, owner)
     told_wrongly: set[code.At] = set()

@@ -26,7 +26,7 @@ deleted its flag or the child ignores it; when the child is not known.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import ModeMistake, mode_mistakes
+from flake8_nnx_mode.facts.modes import ModeMistake, mistakes_in_file
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Remedy, Report, Rule
 from flake8_nnx_mode.rules.remedies import argument_added
@@ -75,10 +75,8 @@ class Net(nnx.Module):
 
 
 def check(project: Project) -> Iterator[Report]:
-    for function, owner in project.functions():
-        for mistake in mode_mistakes(project, function, owner):
-            if mistake.mistake in ("required", "not forwarded", "trains by default"):
-                yield Report(mistake.where, _message(mistake), _remedy(mistake))
+    for mistake in mistakes_in_file(project, "required", "not forwarded", "trains by default"):
+        yield Report(mistake.where, _message(mistake), _remedy(mistake))
 
 
 def _message(mistake: ModeMistake) -> str:

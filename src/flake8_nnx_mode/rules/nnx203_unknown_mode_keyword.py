@@ -20,7 +20,7 @@ bases, is not known; where the error is caught or expected.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import ModeMistake, mode_mistakes
+from flake8_nnx_mode.facts.modes import ModeMistake, mistakes_in_file
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
 from flake8_nnx_mode.rules.remedies import argument_replaced
@@ -53,10 +53,8 @@ class Net(nnx.Module):
 
 
 def check(project: Project) -> Iterator[Report]:
-    for function, owner in project.functions():
-        for mistake in mode_mistakes(project, function, owner):
-            if mistake.mistake == "unknown keyword":
-                yield Report(mistake.where, _message(mistake), argument_replaced(mistake))
+    for mistake in mistakes_in_file(project, "unknown keyword"):
+        yield Report(mistake.where, _message(mistake), argument_replaced(mistake))
 
 
 def _message(mistake: ModeMistake) -> str:

@@ -21,7 +21,7 @@ on either side; into a flag of the opposite meaning (NNX204).
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import ModeMistake, mode_mistakes
+from flake8_nnx_mode.facts.modes import ModeMistake, mistakes_in_file
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
 from flake8_nnx_mode.rules.remedies import argument_replaced
@@ -54,10 +54,8 @@ class Net(nnx.Module):
 
 
 def check(project: Project) -> Iterator[Report]:
-    for function, owner in project.functions():
-        for mistake in mode_mistakes(project, function, owner):
-            if mistake.mistake == "wrong place":
-                yield Report(mistake.where, _message(mistake), argument_replaced(mistake))
+    for mistake in mistakes_in_file(project, "wrong place"):
+        yield Report(mistake.where, _message(mistake), argument_replaced(mistake))
 
 
 def _message(mistake: ModeMistake) -> str:

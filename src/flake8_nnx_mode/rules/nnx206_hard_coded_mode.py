@@ -21,7 +21,7 @@ for children that have no layer with a mode, or that are not known.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import ModeMistake, mode_mistakes
+from flake8_nnx_mode.facts.modes import ModeMistake, mistakes_in_file
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
 
@@ -53,10 +53,8 @@ class Net(nnx.Module):
 
 
 def check(project: Project) -> Iterator[Report]:
-    for function, owner in project.functions():
-        for mistake in mode_mistakes(project, function, owner):
-            if mistake.mistake == "hard-coded":
-                yield Report(mistake.where, _message(mistake))
+    for mistake in mistakes_in_file(project, "hard-coded"):
+        yield Report(mistake.where, _message(mistake))
 
 
 def _message(mistake: ModeMistake) -> str:
