@@ -89,7 +89,9 @@ def _all_nodes(module: cst.Module) -> Iterator[cst.CSTNode]:
 @pytest.mark.parametrize("file", SAMPLE, ids=lambda f: f.name)
 def test_lowering_is_the_same_either_way(file: Path) -> None:
     for chapter in functions(file.read_text(encoding="utf-8")):
-        _, node, by_walk = chapter._read()
+        module, by_walk, _ = chapter._read()
+        node = chapter._root(module)
+        assert isinstance(node, cst.FunctionDef)
         by_visit = Lowering()
         node.visit(by_visit)
         assert by_visit.function(node) == by_walk.function(node) == chapter.function
@@ -161,6 +163,44 @@ def test_chapters_stand_where_ast_says(file: Path) -> None:
         }
         assert {start for start, _ in mine} <= {start for start, _ in theirs}
         assert {end for _, end in mine} <= {end for _, end in theirs}
+
+
+@pytest.mark.parametrize("file", SAMPLE, ids=lambda f: f.name)
+def test_the_script_is_what_stands_between_definitions(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    book = Book(file, text)
+    chapter = book.chapter(book.script)
+    assert chapter is not None
+    assert [len(line) for line in book.text_of(book.script).split("\n")] == [
+        len(line) for line in text.split("\n")
+    ]
+    calls = [n for n in code.walk(chapter.function.body) if isinstance(n, code.Call)]
+    mine = {(s.start, s.end) for s in chapter.spans([(c.at, "") for c in calls]).values()}
+    outside = list(book.tree.body)
+    theirs = set()
+    while outside:
+        node: ast.AST = outside.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        outside.extend(ast.iter_child_nodes(node))  # type: ignore[arg-type]
+        if isinstance(node, ast.Call):
+            start = book.lines.from_ast(node.lineno, node.col_offset)
+            end = book.lines.from_ast(node.end_lineno or 0, node.end_col_offset or 0)
+            theirs.add((start, end))
+    assert {start for start, _ in mine} == {start for start, _ in theirs}
+    assert {end for _, end in mine} == {end for _, end in theirs}
+
+
+def test_one_of_several_statements_on_a_line_stays() -> None:
+    text = (
+        "import os; import sys\nif os: import re\nclass A: x = 1\n"
+        "if sys:\n\t@property\n\tdef f(): ...\nelse:\n\ty = 1\r\n"
+    )
+    book = Book(Path("/nowhere/x.py"), text)
+    assert book.text_of(book.script) == (
+        "import os; import sys\nif os: import re\npass          \n"
+        "if sys:\n          \n\tpass        \nelse:\n\ty = 1\r\n"
+    )
 
 
 def _outside_classes(function: ast.AST) -> Iterator[ast.AST]:

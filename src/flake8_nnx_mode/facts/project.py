@@ -78,13 +78,17 @@ class Project:
         return [facts for facts in self.classes(self.book) if facts.is_module]
 
     def functions(self) -> Iterator[tuple[Function, ClassFacts | None]]:
-        """The functions and methods of the file at hand, with their class if they have one."""
+        """The functions and methods of the file at hand, with their class if they have one.
+
+        The statements of the file itself come last, as a function.
+        """
         for facts in self.classes(self.book):
             for function in facts.own_methods():
                 yield function, facts
         for function in self.book.outline.functions:
             if function.outer.kind != "class":
                 yield function, None
+        yield self.book.script, None
 
     def mode_taking_names(self, book: Book) -> tuple[str, ...] | None:
         """Names in a file for nnx modules whose ``__call__`` takes a mode flag.

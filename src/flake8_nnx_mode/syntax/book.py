@@ -3,6 +3,7 @@
 import ast
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
-from flake8_nnx_mode.syntax.outline import Function, Outline, read_outline
+from flake8_nnx_mode.syntax.outline import Function, Outline, Scope, inner_statements, read_outline
 from flake8_nnx_mode.syntax.text import LineTable
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
 
+_LEFT_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _WORD = re.compile(r"\w+")
 
 
@@ -65,14 +67,47 @@ class Book:
         """What the file imports, defines and binds."""
         return read_outline(self.tree, self.text)
 
+    @cached_property
+    def script(self) -> Function:
+        """The statements of the file itself, as if they were a function without parameters."""
+        (node,) = ast.parse("def _(): ...").body
+        assert isinstance(node, ast.FunctionDef)
+        return Function("", node, Scope("function", self.outline.module), ())
+
+    @cached_property
+    def _script_text(self) -> str:
+        """The text without definitions and imports; what is left stands where it stood."""
+        lines = self.lines.all()
+        stack: list[ast.stmt] = list(self.tree.body)
+        while stack:
+            statement = stack.pop()
+            if not isinstance(statement, _LEFT_OUT):
+                stack += inner_statements(statement)
+                continue
+            indent = lines[statement.lineno - 1][: statement.col_offset]
+            if indent.strip() or ";" in lines[statement.lineno - 1]:
+                continue  # one of several on its line: it may stay
+            decorators = getattr(statement, "decorator_list", ())
+            first, last = self._first_line_of(statement, decorators), statement.end_lineno
+            assert last is not None
+            for line in range(first, last + 1):
+                instead = f"{indent}pass" if line == statement.lineno else ""
+                text = lines[line - 1].rstrip("\r\n")
+                lines[line - 1] = instead.ljust(len(text)) + lines[line - 1][len(text) :]
+        return "".join(lines)
+
     def chapter(self, function: Function) -> "Chapter | None":
         """The body of ``function``, or None (and one more refusal) if LibCST does not read it."""
         key = id(function)
         if key not in self._chapters:
-            from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefusedError
+            from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefusedError, Script
 
             try:
-                chapter = Chapter(self.lines, self._first_line(function), function.last_line)
+                if function is self.script:
+                    chapter: Chapter = Script(self.lines, self._script_text, 0)
+                else:
+                    first = self._first_line(function)
+                    chapter = Chapter.of_function(self.lines, first, function.last_line)
             except ChapterRefusedError as refused:
                 self.refusals.append(Refusal(function.node.lineno, str(refused)))
                 self._chapters[key] = None
@@ -86,14 +121,19 @@ class Book:
 
     def text_of(self, function: Function) -> str:
         """The text of ``function``, decorators included."""
+        if function is self.script:
+            return self._script_text
         start = self.lines.start_of(self._first_line(function))
         return self.text[start : self.lines.start_of(function.last_line + 1)]
 
     def _first_line(self, function: Function) -> int:
         """The line of the first ``@``, or of the ``def``."""
-        line = function.node.lineno
-        if function.decorators:
-            line = function.decorators[0].lineno
+        return self._first_line_of(function.node, function.decorators)
+
+    def _first_line_of(self, node: ast.stmt, decorators: Sequence[ast.expr]) -> int:
+        line = node.lineno
+        if decorators:
+            line = decorators[0].lineno
             # ast knows where the expression is; the `@` may stand further up: `@(\n  jit)`.
             while line > 1 and not self.lines.line(line).lstrip().startswith("@"):
                 line -= 1

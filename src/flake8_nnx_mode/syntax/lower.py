@@ -32,6 +32,10 @@ class Lowering(cst.CSTVisitor):
         assert isinstance(lowered, code.DefineFunction)
         return lowered
 
+    def script(self, module: cst.Module) -> code.DefineFunction:
+        """The statements of ``module``, which was visited, as if they were a function's body."""
+        return code.DefineFunction("", (), (), (), code.Block(self._statements_of(module.body)))
+
     def _at(self, node: cst.CSTNode) -> code.At:
         self.nodes.append(node)
         return len(self.nodes) - 1

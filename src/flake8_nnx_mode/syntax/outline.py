@@ -168,7 +168,7 @@ class _Reader:
                 self.function(statement, scope)
             else:
                 self.names(statement, scope)
-                stack.extend(reversed(list(_inner_statements(statement))))
+                stack.extend(reversed(list(inner_statements(statement))))
 
     def class_(self, node: ast.ClassDef, outer: Scope) -> None:
         class_ = Class(node.name, self.prefix + node.name, node, Scope("class", outer))
@@ -254,7 +254,7 @@ class _Reader:
                     scope.bind(node.target.id, Bound())
 
 
-def _inner_statements(statement: ast.stmt) -> Iterator[ast.stmt]:
+def inner_statements(statement: ast.stmt) -> Iterator[ast.stmt]:
     """The statements of a compound statement's blocks, which share its scope."""
     for block in ("body", "orelse", "finalbody"):
         yield from getattr(statement, block, ())

@@ -33,6 +33,10 @@ class LineTable:
         """The text of one line, with its line end."""
         return self.text[self.start_of(line) : self.start_of(line + 1)]
 
+    def all(self) -> list[str]:
+        """The lines, with their ends."""
+        return [self.line(number) for number in range(1, len(self._starts) + 1)]
+
     def from_ast(self, line: int, utf8_column: int) -> Position:
         """The position of an ast place: ast counts columns in UTF-8 bytes, we in characters."""
         text = self.line(line)
