@@ -32,6 +32,7 @@ from flake8_nnx_mode.facts.values import (
     Draw,
     Flag,
     FunctionDefinition,
+    Given,
     Guards,
     Instance,
     Items,
@@ -79,7 +80,16 @@ class Calls(State):
         self._certain = not any(isinstance(option, Opaque) for option in options(func))
         if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
             return self._call_module(func, args, node)
-        return choose(*(self._apply_one(option, args, node) for option in options(func)))
+        if not isinstance(func, Choice):
+            return self._apply_one(func, args, node)
+        before, after = self._consumed, dict(self._consumed)
+        results = []
+        for option in func.options:  # only one of them is called
+            self._consumed = dict(before)
+            results.append(self._apply_one(option, args, node))
+            after |= self._consumed
+        self._consumed = after
+        return choose(*results)
 
     def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
         if isinstance(func, Partial):
@@ -95,9 +105,7 @@ class Calls(State):
             if key is not None:
                 self._sample(key, sampler, node)
         else:
-            for name, value in args.keywords:
-                if name in flax_api.KEY_KEYWORDS:
-                    self._consume_keyword(func, name, value, node)
+            self._hand_over_keys(func, args, node)
         handed_on = (*args.all(), func.receiver) if isinstance(func, Method) else tuple(args.all())
         if handed_on and not is_built_by(func):
             self.facts.handed_on |= makings(Items(handed_on))
@@ -112,6 +120,9 @@ class Calls(State):
                 return self._call_method(receiver, name, args, node)
             case Symbol(name):
                 return self._call_symbol(name, args, node)
+            case Given():
+                self.facts.calls_argument = True
+                return _result(args, func)
             case FunctionDefinition():
                 return anew(self._world.returned(func, args) or _result(args))
             case _:
@@ -150,16 +161,29 @@ class Calls(State):
         assert isinstance(key, Rngs | Stream)
         self.facts.uncalled.append(Uncalled(key, self._anchor(_key_of(node).at)))
 
-    def _consume_keyword(self, func: Value, name: str, value: Value, node: code.Call) -> None:
-        """``layer(x, rngs=key)``: whatever is called, if it is a key that it gets."""
+    def _hand_over_keys(self, func: Value, args: Arguments, node: code.Call) -> None:
+        """Whatever else is called: the keys that it is known to draw from, or is given as such."""
+        if not any(map(_may_be_key, args.all())) or _is_told_to_evaluate(func, args):
+            return
+        taken = self._world.keys_taken(func)
+        if taken is not None:
+            for index, name in taken:
+                value, given = args.get(name, index), _argument_of(node, name, index)
+                if value is not None and given is not None and _may_be_key(value):
+                    self._consume(value, name, node, given)
+            return
         is_child = isinstance(func, Instance) or (
             isinstance(func, Method) and isinstance(func.receiver, Instance | SelfObject)
         )
-        given = next((a.value for a in node.args if a.keyword == name), node.func)
-        if any(isinstance(option, Key) for option in options(value)):
-            self._consume(value, name, node, given, builds=is_built_by(func))
-        elif is_child and any(isinstance(o, Rngs) and o.made_here for o in options(value)):
-            self._consume(value, name, node, given)
+        for name, value in args.keywords:
+            if name not in flax_api.KEY_KEYWORDS:
+                continue
+            given = _argument_of(node, name, None) or node.func
+            if any(isinstance(option, Key) for option in options(value)):
+                builds = is_built_by(func)
+                self._consume(value, name, node, given, builds=builds, draws=is_child)
+            elif is_child and _may_be_key(value):
+                self._consume(value, name, node, given)
 
     def _consume(
         self,
@@ -169,60 +193,63 @@ class Calls(State):
         given: code.Expression,
         *,
         builds: bool = False,
+        draws: bool = True,
     ) -> None:
         keys = tuple(as_key(option) for option in present(value))
         known = tuple(key for key in keys if key is not None)
+        holder = self._holder(given)
+        holders = (holder, *(key.holder for key in known))
         use = Consumption(
             known if len(known) == len(keys) else (),
             by,
             self._anchor(node.at),
             self._guards,
             self._anchor(given.at),
-            self._holder(given),
+            tuple(h for h in holders if h is not None),
+            draws,
             last_name(node.func) or "",
             builds,
         )
         self.facts.consumptions.append(use)
+        if not draws:
+            return
         numbers = [key.number for key in use.keys if key.number is not None]
-        if not use.keys and use.holder is not None and by in flax_api.SAMPLERS:
-            numbers = [use.holder]  # whatever it is, it is a key
+        if not use.keys and holder is not None and by in flax_api.SAMPLERS:
+            numbers = [holder]  # whatever it is, it is a key
         earlier = [self._consumed.get(number) for number in numbers]
-        if earlier and all(
-            before is not None and on_one_path(before.guards, use.guards) for before in earlier
-        ):
-            self.facts.reuses.append(Reuse(use, in_loop=False))
+        if all(before is not None and on_one_path(before.guards, use.guards) for before in earlier):
+            self.facts.reuses += [Reuse(first, use) for first in earlier[:1] if first is not None]
         for number in numbers:
             self._consumed.setdefault(number, use)
 
     def _holder(self, node: code.Expression) -> tuple[str, int] | None:
-        """The variable that a key comes from: ``key``, or ``fold_in(key, 0)``."""
-        match node:
-            case code.Call(func, (code.Argument(code.Name() as base), code.Argument(data))) if (
-                last_name(func) == "fold_in" and isinstance(data, code.Constant)
-            ):
-                node = base
-        if isinstance(node, code.Name) and node.id in self._variables:
-            return node.id, self._bound.get(node.id, -1)
-        return None
+        """The variable that is read, and which time it was bound."""
+        if not isinstance(node, code.Name) or node.id in self._volatile:
+            return None
+        is_local = node.id in self._variables
+        return (node.id, self._bound.get(node.id, -1)) if is_local else None
 
     def _find_reuses_in_loop(self, start: int, first: int, guards: Guards | None) -> None:
         """Find the keys that a loop's body consumed again and again.
 
-        The variable that holds them was bound before the loop, which began at number ``start``, and
-        not since; and within the body, which stands under ``guards``, nothing but the mode decides
-        about it.
+        The variable that they come from was bound before the loop, which began at number ``start``,
+        and not since; and within the body, which stands under ``guards``, nothing but the mode
+        decides about it, nor does it end the loop.
         """
-        for use in self.facts.consumptions[first:]:
-            if use.holder is None or not (use.keys or use.by in flax_api.SAMPLERS):
+        for index, use in enumerate(self.facts.consumptions[first:], first):
+            if not use.draws or not (use.keys or use.by in flax_api.SAMPLERS):
                 continue
-            name, number = use.holder
+            unchanged = any(
+                number < start and self._bound.get(name, -1) == number
+                for name, number in use.holders
+            )
             if (
-                number < start
-                and self._bound.get(name, -1) == number
+                unchanged
+                and index not in self._last
                 and not any(key.attribute for key in use.keys)
                 and all(guard.flags for guard in between(use.guards, guards))
             ):
-                self.facts.reuses.append(Reuse(use, in_loop=True))
+                self.facts.reuses.append(Reuse(use, use))
 
     def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
         self.facts.calls.append(
@@ -325,7 +352,9 @@ class Calls(State):
             if isinstance(first, Rngs | Stream):
                 self._uncalled(first, node)
                 return UNKNOWN
-            derived = choose(*(self._derive(option, args, short) for option in options(first)))
+            derived = choose(
+                *(self._derive(option, args, short, node) for option in options(first))
+            )
             return Items((derived,)) if short == "split" else derived
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
             return self._world.instance(args.positional[0]) or args.positional[1]
@@ -365,6 +394,7 @@ class Calls(State):
             case "hasattr" if self._tests:
                 names = (str(a.value) for a in args.positional if isinstance(a, Constant))
                 self._tests[-1].optional |= any(map(flax_api.names_key, names))
+                self._tests[-1].strings.add("isinstance")
             case "isinstance" if self._tests:
                 self._tests[-1].strings.add("isinstance")
         if not name.startswith(("builtins.", "jax.", "flax.")):
@@ -380,7 +410,7 @@ class Calls(State):
         if function is not None:
             self.facts.jits.append(JitCall(function, name, args, self._anchor(node.at)))
 
-    def _derive(self, key: Value, args: Arguments, name: str) -> Value:
+    def _derive(self, key: Value, args: Arguments, name: str, node: code.Call) -> Value:
         """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
         known = as_key(key)
         others = (*args.positional[1:], *(value for _, value in args.keywords))
@@ -389,10 +419,37 @@ class Calls(State):
         if name == "clone":
             return replace(known, number=None)  # made to be consumed again
         number: object = new_number()
-        if known.number is not None and all(isinstance(other, Constant) for other in others):
-            number = (known.number, name, others)  # made again, it is the same
+        holder = None
+        if all(isinstance(other, Constant) for other in others):
+            holder = self._holder(_key_of(node)) or known.holder
+            if known.number is not None:  # made again, it is the same
+                number = (known.number, name, others)
         varies = known.varies or mixed(*others).traits.varies
-        return replace(known, varies=varies, number=number)
+        return replace(known, varies=varies, number=number, holder=holder)
+
+
+def _may_be_key(value: Value) -> bool:
+    """Whether it is a key, or an ``nnx.Rngs`` of constants, or by its name may be one."""
+    return any(
+        isinstance(option, Key)
+        or (isinstance(option, Rngs) and option.made_here)
+        or (isinstance(option, Given) and flax_api.is_key_name(option.name))
+        for option in options(value)
+    )
+
+
+def _is_told_to_evaluate(func: Value, args: Arguments) -> bool:
+    """Whether a layer is told not to draw: ``dropout(x, rngs=key, deterministic=True)``."""
+    return isinstance(func, Instance) and args.get("deterministic") == Constant(True)
+
+
+def _argument_of(node: code.Call, name: str, index: int | None) -> code.Expression | None:
+    """The argument of a call that goes to a parameter."""
+    for argument in node.args:
+        if argument.keyword == name:
+            return argument.value
+    plain = [a.value for a in node.args if a.keyword is None and not a.star]
+    return plain[index] if index is not None and index < len(plain) else None
 
 
 def _key_of(node: code.Call) -> code.Expression:

@@ -34,7 +34,7 @@ def anew(value: Value) -> Value:
     """``value``, if it is a key, as a key of its own."""
     match value:
         case Key():
-            return replace(value, number=new_number())
+            return replace(value, number=new_number(), holder=None)
         case Choice(parts):
             return choose(*map(anew, parts))
         case Items(elements, ordered=True):  # what enumerate and zip give
@@ -82,6 +82,8 @@ def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
             return Stream(None, owner)
         case Boxed(_, inner), _:
             return inner
+        case Items((Key() as key,)), _ if is_slice:
+            return Items((anew(key),))  # other keys of the same array
         case Items(elements), _ if is_slice:
             return Items(elements)
         case Items(elements, ordered=True), Constant(int(number)) if (
@@ -104,7 +106,8 @@ def _by(value: Value, index: Value) -> Value:
     """``value`` as picked by ``index``: another key each time, if the index varies."""
     match value:
         case Key():
-            return replace(value, varies=value.varies or traits_of(index).varies, number=None)
+            varies = value.varies or traits_of(index).varies
+            return replace(value, varies=varies, number=None, holder=None)
         case Choice(parts):
             return choose(*(_by(part, index) for part in parts))
     return value

@@ -28,8 +28,10 @@ class Consumption:
     guards: Guards | None
     given: Anchor
     """The argument."""
-    holder: tuple[str, int] | None = None
-    """The variable that held it, if it was one, and which time it was bound."""
+    holders: tuple[tuple[str, int], ...] = ()
+    """The variables that it comes from as it is, and which time each of them was bound."""
+    draws: bool = True
+    """Whether numbers are known to be drawn from it, there or by what is called."""
     to: str = ""
     """The last name of what is called."""
     builds: bool = False
@@ -38,10 +40,10 @@ class Consumption:
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """A key is consumed again: ``second`` is where; in a loop it is where it was before, too."""
+    """A key is consumed again, or in a loop, where ``first`` and ``second`` are the same."""
 
+    first: Consumption
     second: Consumption
-    in_loop: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class LocalRun:
     flags_tested: frozenset[str] = frozenset()
     calls: list[ModuleCall] = field(default_factory=list)
     consumptions: list[Consumption] = field(default_factory=list)
+    calls_argument: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,8 @@ class FunctionFacts:
     """Where modules were made that functions were then given, or of which a method was called."""
     returns: list[Value] = field(default_factory=list)
     free_names: list[FreeName] = field(default_factory=list)
+    calls_argument: bool = False
+    """Whether one of its own parameters is called, which may well be a module."""
     reuses: list[Reuse] = field(default_factory=list)
     uncalled: list[Uncalled] = field(default_factory=list)
     stream_tests: list[StreamTest] = field(default_factory=list)

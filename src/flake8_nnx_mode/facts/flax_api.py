@@ -125,6 +125,7 @@ KEY_KEYWORDS = frozenset({"rngs", "rng", "key", "dropout_rng", "prng_key"})
 JITS = ("flax.nnx.jit", "jax.jit")
 """What compiles a function; its mode flags have to be static."""
 
+_KEY_PARAMETER = re.compile(r"(?:^|_)(?:key|rng|prng)$")
 _KEY_NAME = re.compile(r"key|rng|seed")
 _MODE_NAME = re.compile(r"train|infer|eval|determ|mode|test")
 _RATE_NAME = re.compile(r"rate|prob|(?:^|_)p$|dropout|drop_path|droppath|noise|std|sigma|scale")
@@ -133,6 +134,11 @@ _RATE_NAME = re.compile(r"rate|prob|(?:^|_)p$|dropout|drop_path|droppath|noise|s
 def is_about_mode(name: str) -> bool:
     """Whether a parameter or attribute may hold the mode, by its name."""
     return _MODE_NAME.search(name) is not None
+
+
+def is_key_name(name: str) -> bool:
+    """Whether a parameter is called as one that takes a key."""
+    return _KEY_PARAMETER.search(name) is not None
 
 
 def names_key(name: str) -> bool:

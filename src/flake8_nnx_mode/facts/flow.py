@@ -4,7 +4,6 @@ Every construct is a generator that yields the code it wants the value of, and `
 them on a stack of its own: nesting costs memory, never Python's recursion limit.
 """
 
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -27,7 +26,7 @@ from flake8_nnx_mode.facts.events import (
     LocalRun,
     StreamTest,
 )
-from flake8_nnx_mode.facts.state import CALLABLES, Mentioned
+from flake8_nnx_mode.facts.state import CALLABLES, NO_NUMBERS, Mentioned
 from flake8_nnx_mode.facts.values import (
     NO_NAMES,
     NONE,
@@ -64,10 +63,14 @@ from flake8_nnx_mode.syntax.outline import Class, Imported
 
 Step = Generator[object, "Value | bool", "Value | bool"]
 
-_KEY_NAME = re.compile(r"(?:^|_)(?:key|rng|prng)$")
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
+_LOOPS = frozenset(
+    {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "jax.lax.scan", "jax.lax.map"}
+    | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
+)
+"""What calls a function again and again."""
 _WITHOUT_EFFECT = frozenset({"jax.lax.stop_gradient", "jax.eval_shape", "flax.nnx.eval_shape"})
 
 
@@ -97,9 +100,13 @@ class Flow(Calls):
         return self.facts
 
     def _block(self, block: code.Block) -> Step:
+        first = len(self.facts.consumptions)
         for statement in block.statements:
             done = yield statement
             if done is True:
+                if not (isinstance(statement, code.Leave) and statement.kind == "continue"):
+                    # What it consumed, no later round of a loop does again.
+                    self._last.update(range(first, len(self.facts.consumptions)))
                 return True
         return False
 
@@ -149,7 +156,11 @@ class Flow(Calls):
         if len(statement.targets) == 1 and isinstance(statement.targets[0], code.Name):
             place = self._anchor(statement.at)
             self._assigned = (statement.value.at, statement.targets[0].id, place)
+        outer = self._guards
+        if any(_is_inside_attribute(target) for target in statement.targets):
+            self._guards = Guards(_EXCUSED, outer)  # `self.kernel.value = ...` initialises
         value = _value((yield statement.value))
+        self._guards = outer
         if statement.annotation is not None and isinstance(value, Opaque | Given):
             value = self._world.instance(_value((yield statement.annotation))) or value
         self._source = statement.value
@@ -172,6 +183,8 @@ class Flow(Calls):
                 held = _value((yield target.value))
                 if isinstance(held, Items | Table):
                     self._replace(target.value, changed(held, by="pop"))
+            if isinstance(target, code.Attribute) and isinstance(target.value, code.Name):
+                yield from self._store(target, UNKNOWN)
             if isinstance(target, code.Name):
                 if isinstance(self._variables.get(target.id), Flag):
                     self.facts.flags_deleted.add(target.id)
@@ -291,6 +304,7 @@ class Flow(Calls):
 
     def _match(self, statement: code.Match) -> Step:
         guard, _ = yield from self._test(statement.subject)
+        guard = replace(guard, strings=guard.strings | {"isinstance"})
         outer = self._guards
         before = self._fork()
         after = before
@@ -318,6 +332,7 @@ class Flow(Calls):
             yield expression
         for node in code.walk(statement.body):
             if isinstance(node, code.Outer):  # it may rebind them whenever it is called
+                self._volatile.update(node.names)
                 self._variables.update(dict.fromkeys(node.names, UNKNOWN))
         local = self._local(statement)
         self._variables[statement.name] = local
@@ -371,22 +386,29 @@ class Flow(Calls):
         own = tuple(name for name in names if name in self._mode_flags)
         self._flags = own or tuple(name for name in flags if name not in names)
         values: dict[str, Value] = {name: Flag(name) for name in own}
-        values |= {n: Key("given", number=new_number()) for n in names if _KEY_NAME.search(n)}
+        for name in names:
+            if name not in values:
+                key = Key("given", number=new_number())
+                values[name] = key if flax_api.is_key_name(name) else Given(f"{name}'")
         for name, annotation in parameters:
             if annotation is not None and name not in own:
                 known = self._world.instance(_value((yield annotation)))
                 if known is not None:
                     values[name] = known
         own_names = (*names, *code.bound_names(body))
+        self._bound.update((name, new_number()) for name in own_names)
         self._variables.update(dict.fromkeys(own_names, UNKNOWN) | values)
         self._consumed = {}
         noted_before = [set(noted) for noted in self._flags_noted()]
+        calls_argument, self.facts.calls_argument = self.facts.calls_argument, False
         calls, consumptions = len(self.facts.calls), len(self.facts.consumptions)
         self._nested += 1
         result = yield body
         self._nested -= 1
         run.flags, run.flags_tested = own, frozenset(self.facts.flags_tested.intersection(own))
         run.calls = self.facts.calls[calls:]
+        run.calls_argument = self.facts.calls_argument
+        self.facts.calls_argument |= calls_argument
         run.consumptions = self.facts.consumptions[consumptions:]
         self._restore(before)
         self._flags, self._guards, self._mode_set = flags, outer, mode_set
@@ -408,6 +430,8 @@ class Flow(Calls):
         mode: Literal["train", "eval"] | None = None
         if isinstance(value, Flag):
             mode = "train" if self._mode_flags[value.name] != value.negated else "eval"
+        elif (said := self._attribute_mode(test)) is not None:
+            mode = "train" if said else "eval"
         guard = Guard(
             frozenset(mentioned.flags),
             frozenset(mentioned.attributes),
@@ -417,6 +441,16 @@ class Flow(Calls):
             mode=mode,
         )
         return guard, value
+
+    def _attribute_mode(self, test: code.Expression) -> bool | None:
+        """Whether ``self.training``, or ``not self.deterministic``, lets training through."""
+        match test:
+            case code.Attribute(code.Name(), name):
+                return self._mode_flags.get(name)
+            case code.Not(operand):
+                mode = self._attribute_mode(operand)
+                return None if mode is None else not mode
+        return None
 
     def _truth(
         self, test: code.Expression
@@ -479,6 +513,9 @@ class Flow(Calls):
 
     def _attribute(self, node: code.Attribute) -> Step:
         owner = _value((yield node.value))
+        reads = self.facts.reads
+        if node.name in NO_NUMBERS and reads and reads[-1].anchor.at == node.value.at:
+            reads.pop()  # `self.mask.shape` is not what it holds
         there = present(owner) or (owner,)
         return choose(*(self._member(option, node) for option in there))
 
@@ -494,7 +531,7 @@ class Flow(Calls):
         positional: list[Value] = []
         keywords: list[tuple[str, Value]] = []
         open_ = False
-        if isinstance(func, Symbol) and func.name in _WITHOUT_EFFECT:
+        if isinstance(func, Symbol) and func.name in _WITHOUT_EFFECT | flax_api.VARIABLES:
             self._guards = Guards(_EXCUSED, outer)
         for argument in node.args:
             value = _value((yield argument.value))
@@ -512,7 +549,10 @@ class Flow(Calls):
             if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
                 self._guards = Guards(Guard(flags), self._guards)
         args = Arguments(tuple(positional), tuple(keywords), open_)
+        start, first = new_number(), len(self.facts.consumptions)
         yield from self._enter(func, *args.all())
+        if isinstance(func, Symbol) and func.name in _LOOPS:
+            self._find_reuses_in_loop(start, first, self._guards)
         self._guards = outer
         return self._apply(func, args, node)
 
@@ -705,6 +745,14 @@ def _is_about_key(value: Value, node: code.Expression) -> bool:
     name = last_name(node)
     unknown = isinstance(value, Given | Opaque | Choice)
     return unknown and name is not None and flax_api.names_key(name)
+
+
+def _is_inside_attribute(target: code.Expression) -> bool:
+    """``self.kernel.value = ...``, ``self.kernel[...] = ...``."""
+    match target:
+        case code.Attribute(inner) | code.Subscript(inner):
+            return isinstance(inner, code.Attribute)
+    return False
 
 
 def _as_jit(decorator: Value) -> Iterator[tuple[str, Arguments]]:

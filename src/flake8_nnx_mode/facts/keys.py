@@ -11,7 +11,11 @@ from flake8_nnx_mode.facts.values import Guards, Key, Making, each_guard
 from flake8_nnx_mode.syntax.book import Anchor
 from flake8_nnx_mode.syntax.outline import Function
 
-_MADE_TO_BE_FIXED = re.compile(r"carry|dummy|example|shape|init")
+_MEANT = re.compile(
+    r"carry|dummy|example|shapes?$|(?:^|_)init|eval|valid|summar|tabulate|flops|export|bench|profil"
+    r"|log_|visual|fixed|repr|project|hash|determ"
+)
+"""Names of what is to give the same each time, or has nothing to do with training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ def constant_keys(project: Project) -> Iterator[ConstantKey]:
     reported = set()
     for facts in _places(project):
         for use in facts.consumptions:
-            if use.builds or use.by == "permutation" or _MADE_TO_BE_FIXED.search(use.to):
+            if use.builds or use.by in ("permutation", "orthogonal") or _MEANT.search(use.to):
                 continue
             for found in _constant(project, use):
                 if found.where not in reported:
@@ -47,12 +51,15 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
             if _is_concerned(function) and project.may_consume_keys(function, module):
                 yield module.facts(function)
     for compiled in jitted(project):
-        if compiled.facts.calls and not project.is_for_tests(compiled.within):
-            yield compiled.facts
+        facts, name = compiled.facts, compiled.within
+        if name == "main" or project.is_for_tests(name) or _MEANT.search(name):
+            continue
+        if facts.calls or facts.calls_argument:
+            yield facts
 
 
 def _is_concerned(function: Function) -> bool:
-    return _MADE_TO_BE_FIXED.search(function.name) is None
+    return _MEANT.search(function.name) is None
 
 
 def _constant(project: Project, use: Consumption) -> Iterator[ConstantKey]:

@@ -62,6 +62,7 @@ _WRITES = (
     r"|^[ \t]*\w+\.NAME,?[ \t]*$"
     r"|\b(?:for|as|del)\b[^\n]*\.NAME\b"
 )
+_UPDATES_SELF = re.compile(r"\bupdate\(\s*self\s*,")
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
 _SELF_AS_ARGUMENT = re.compile(
     r"(?<!super)(?<!type)(?<!isinstance)(?<!hasattr)(?<!getattr)(?<!repr)(?<!\bid)(?<!__init__)"
@@ -380,7 +381,7 @@ class ClassFacts:
 
     def _writes(self, book: Book, function: Function, name: str) -> bool | None:
         """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
-        if book.mentions(function, *_DYNAMIC):
+        if book.mentions(function, *_DYNAMIC) or _UPDATES_SELF.search(book.text_of(function)):
             return True
         if not (book.mentions(function, name) and _may_write(book.text_of(function), name)):
             return None

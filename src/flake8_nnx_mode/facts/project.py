@@ -24,6 +24,7 @@ from flake8_nnx_mode.facts.values import (
     Given,
     Instance,
     Items,
+    Method,
     Opaque,
     Rngs,
     SelfObject,
@@ -145,11 +146,10 @@ class Project:
         return self._names_for[name]
 
     def is_for_tests(self, name: str) -> bool:
-        """Whether a function or class of that name, in the file at hand, is a test or a script."""
+        """Whether a function or class of that name, in the file at hand, is there to test."""
         file = self.book.path.name
         return (
-            name.lower().startswith("test")
-            or name == "main"
+            name.lower().startswith(("test", "check", "assert", "verify"))
             or file.startswith("test_")
             or file.endswith(("_test.py", "conftest.py"))
         )
@@ -284,6 +284,45 @@ class Project:
         made = seen_by_caller(self._own_facts(book, outline), outline.parameters, args)
         return annotated if made is None or isinstance(made, Opaque) else made
 
+    def keys_taken(
+        self, book: Book, function: Function, owner: ClassFacts | None, level: int
+    ) -> tuple[tuple[int | None, str], ...] | None:
+        """The parameters of a function that it hands to samplers as they are, by index and name."""
+        if _HANDS_OUT_KEYS.search(book.text_of(function)) is None:
+            return ()
+        if owner is None:
+            facts = self._own_facts(book, function)
+        else:
+            facts = owner.facts(function, _with_book(owner, book), level)
+        if not facts.known:
+            return None
+        own = function.parameters if owner is None else function.parameters[1:]
+        taken = {key.number for use in facts.consumptions if use.draws for key in use.keys}
+        return tuple(
+            (None if parameter.kind == "keyword-only" else index, parameter.name)
+            for index, parameter in enumerate(own)
+            if ("given", parameter.name) in taken or self._is_rngs(book, function, parameter)
+        )
+
+    def _is_rngs(self, book: Book, function: Function, parameter: Parameter) -> bool:
+        """Whether a parameter is an ``nnx.Rngs``, or called so."""
+        value = self.names.annotation(book, function.outer, parameter.annotation)
+        return value == Symbol("flax.nnx.Rngs") or parameter.name == "rngs"
+
+    def keys_taken_by_method(
+        self, owner: ClassFacts, name: str, level: int
+    ) -> tuple[tuple[int | None, str], ...] | None:
+        """As ``keys_taken``; construction takes keys to initialise, and counts as taking none."""
+        found = owner.find_method(name)
+        if found is None:
+            return None
+        definition, function = found
+        if decorator_names(function) & {"staticmethod", "classmethod"}:
+            return None
+        if owner.is_init_like(function):
+            return ()
+        return self.keys_taken(definition.book, function, owner, level)
+
     def assigned_from_outside(self, book: Book) -> frozenset[str]:
         """The attributes that a file assigns on anything but ``self``: ``model.key = ...``."""
         if book not in self._assigned:
@@ -352,12 +391,17 @@ class Project:
 
 
 _TAKES_KEY = re.compile(rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)")
-_ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)\s*(?::[^=\n]*)?=(?!=)")
+_ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
 _MOST_RETURNS = 8
 _HANDS_OUT_KEYS = re.compile(r"key|rng")
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
+
+
+def _with_book(owner: ClassFacts, book: Book) -> ClassDefinition:
+    """The class above ``owner`` that is in ``book``: where to read one of its methods."""
+    return next((d for d in owner.ancestry.classes if d.book is book), owner.definition)
 
 
 def _is_surely_rngs(function: Function, owner: ClassFacts | None) -> bool:
@@ -438,6 +482,19 @@ class _World:
             return None
         facts = self._owner.facts(function, definition, self._level)
         return seen_by_caller(facts, function.parameters[1:], args)
+
+    def keys_taken(self, func: Value) -> tuple[tuple[int | None, str], ...] | None:
+        match func:
+            case FunctionDefinition(book, function):
+                return self._project.keys_taken(book, function, None, 0)
+            case Method(SelfObject(), name) if self._owner is not None:
+                return self._project.keys_taken_by_method(self._owner, name, self._level)
+            case Method(Instance(ClassDefinition() as of), name):
+                return self._project.keys_taken_by_method(self._project.class_facts(of), name, 2)
+            case Instance(ClassDefinition() as of):
+                of_class = self._project.class_facts(of)
+                return self._project.keys_taken_by_method(of_class, "__call__", 2)
+        return None
 
     def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
         facts = self._project.class_facts(owner)

@@ -7,6 +7,7 @@ from flake8_nnx_mode.facts.events import AttributeWrite
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
+    UNKNOWN,
     Boxed,
     Choice,
     ClassDefinition,
@@ -48,15 +49,22 @@ class Sharing:
         if key not in self._known:
             self._known[key] = Counter()  # for a class that builds itself
             by_attribute: dict[str, Keepings] = {}
+            last: dict[str, AttributeWrite] = {}
             for write in module.writes_of_construction():
-                if write.whole:
+                # Of several classes that write it, the first is the one below.
+                chapter = last.setdefault(write.name, write).anchor.chapter
+                if write.whole and write.anchor.chapter is chapter:
+                    if write.value == UNKNOWN and write.source is None:  # deleted
+                        by_attribute.pop(write.name, None)
+                        continue
                     kept = self._in_value(write.value, parameter, write)
-                    # Itself keeps it once, under however many names.
-                    name = "" if write in kept else write.name
-                    earlier = by_attribute.get(name, Counter())
-                    # It holds one of them in the end: by the branch taken, or the last.
-                    by_attribute[name] = max(earlier, kept, key=Counter.total)
-            self._known[key] = sum(by_attribute.values(), Counter())
+                    earlier = by_attribute.get(write.name, Counter())
+                    # It holds one of them in the end, by the branch taken.
+                    by_attribute[write.name] = max(earlier, kept, key=Counter.total)
+            itself = [k for name, k in by_attribute.items() if last[name] in k]
+            others = [k for name, k in by_attribute.items() if last[name] not in k]
+            # Itself keeps it once, under however many names.
+            self._known[key] = sum([*others, *itself[:1]], Counter())
         return self._known[key]
 
     def _in_value(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:

@@ -56,7 +56,7 @@ from flake8_nnx_mode.syntax.outline import Function
 
 CALLABLES = (Instance, Items, Table, Method, LocalFunction)
 
-_NO_NUMBERS = frozenset({"shape", "dtype", "size", "ndim"})
+NO_NUMBERS = frozenset({"shape", "dtype", "size", "ndim"})
 
 
 @dataclass(slots=True)
@@ -112,6 +112,9 @@ class World(Protocol):
     def returned_by_method(self, name: str, args: Arguments) -> Value | None:
         """What ``self.name(...)`` returns, for a property too."""
 
+    def keys_taken(self, func: Value) -> tuple[tuple[int | None, str], ...] | None:
+        """The parameters, by index and name, that ``func`` uses as keys; None if not known."""
+
 
 class State:
     """A run over one function, as far as it has come."""
@@ -147,6 +150,8 @@ class State:
         self._tests: list[Mentioned] = []
         self._consumed: dict[object, Consumption] = {}
         self._bound: dict[str, int] = {}
+        self._last: set[int] = set()
+        self._volatile: set[str] = set()
         self._discarded: set[code.At] = set()
         self._certain = True
         self._source: code.Expression | None = None
@@ -267,7 +272,7 @@ class State:
                 return Method(owner, name)
             case Symbol() | ClassDefinition() | ModuleFile():
                 return self._names.member(owner, name) or UNKNOWN
-            case Opaque(traits) if name in _NO_NUMBERS:
+            case Opaque(traits) if name in NO_NUMBERS:
                 if self._tests:
                     self._tests[-1].shape = True
                 return Opaque(replace(traits, draws=frozenset()))

@@ -279,6 +279,8 @@ class Key:
     varies: bool = True
     number: object = None
     made: Making | None = field(default=None, compare=False, repr=False)
+    holder: tuple[str, int] | None = field(default=None, compare=False, repr=False)
+    """The variable whose key it was split or folded from, by constants, and its binding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,7 +474,7 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
                 tuple((name, replaced(item, given)) for name, item in keywords),
                 is_open,
             )
-            return Instance(of, args)  # made anew by each call: where is of no use
+            return Instance(of, args, value.made)
         case Items(elements, ordered):
             return Items(tuple(replaced(element, given) for element in elements), ordered)
         case Table(items):

@@ -54,8 +54,8 @@ class Noise(nnx.Module):
 """
 
 MESSAGE = (
-    "this key is the same at every call: the same noise, the same mask at each training step; draw"
-    " from a stream of the model (`self.rngs.dropout()`), or take the key as an argument"
+    "this key is the same at every call: the same noise, the same mask at each training step; take"
+    " the key as an argument, or draw from a stream of the model (`self.rngs.dropout()`)"
 )
 
 

@@ -64,14 +64,19 @@ def check(project: Project) -> Iterator[Report]:
         if found.fallback:
             yield Report(
                 found.where,
-                "without an `Rngs` this key is the same at every call, and so is the noise; require"
-                " the `Rngs`, or raise where there is none",
+                "where no other is given this key is the same at every call, and so is the noise;"
+                " require the key or `Rngs`, or raise where there is none",
             )
     for module in project.modules:
         for function in module.forward_methods():
             if _TESTS_STREAM.search(module.book.text_of(function)) is None:
                 continue
-            for test in module.facts(function).stream_tests:
+            facts = module.facts(function)
+            if any(test.stream == "default" for test in facts.stream_tests) or any(
+                draw.stream == "default" for draw in facts.draws
+            ):
+                continue  # it knows of the default stream
+            for test in facts.stream_tests:
                 yield Report(
                     test.anchor,
                     f'`"{test.stream}" in rngs` is False for `nnx.Rngs(0)`, whose default stream'

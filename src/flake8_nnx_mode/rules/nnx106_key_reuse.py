@@ -77,10 +77,15 @@ def check(project: Project) -> Iterator[Report]:
             continue
         if not project.may_consume_keys(function, owner):
             continue
+        seen = set()
         for reuse in project.facts(function, owner).reuses:
-            places = {key.made.anchor for key in reuse.second.keys if key.made is not None}
-            if places.isdisjoint(constant):
-                yield Report(reuse.second.anchor, IN_LOOP if reuse.in_loop else AGAIN)
+            first, second = reuse.first, reuse.second
+            places = {key.made.anchor for key in second.keys if key.made is not None}
+            aligned = first.by == second.by in ("permutation", "choice")
+            if aligned or second.anchor in seen or not places.isdisjoint(constant):
+                continue
+            seen.add(second.anchor)
+            yield Report(second.anchor, IN_LOOP if first is second else AGAIN)
 
 
 RULE = Rule(check, on=True, triggers=("random", "rngs", "rng", "key"))

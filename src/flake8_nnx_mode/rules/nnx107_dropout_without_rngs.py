@@ -26,10 +26,13 @@ from flake8_nnx_mode.facts.project import Project, drops
 from flake8_nnx_mode.facts.values import (
     NONE,
     Arguments,
+    Choice,
     Constant,
     Instance,
     Symbol,
     Value,
+    each_guard,
+    makings,
     options,
 )
 from flake8_nnx_mode.rules import Report, Rule
@@ -63,6 +66,7 @@ class Net(nnx.Module):
 
 _CHANGED = re.compile(r"\b(\w+)(?:\[[^]\n]*\])?\.(?:rngs|deterministic)\s*=(?!=)")
 """``self.dropout.rngs = ...``"""
+_ALL = re.compile(r"iter_modules|iter_graph|iter_children")
 _DROPOUT = "flax.nnx.Dropout"
 
 
@@ -77,25 +81,32 @@ def check(project: Project) -> Iterator[Report]:
             continue
         facts = project.facts(function, owner)
         changed = {name for text in texts for name in _CHANGED.findall(text)}
+        if owner is not None and (owner.modes_set or _ALL.search("".join(texts))):
+            continue
+        supplied = {m for c in facts.calls if _is_supplied(c) for m in makings(c.child)}
+        # The transient ones are NNX210's.
         transient = {where for where, _ in built_and_called(facts)} if in_module else set()
         for call in facts.calls:
-            if _is_supplied(call) or _name(call) in changed:
+            if _is_supplied(call) or _name(call) in changed or _is_special(call):
                 continue
+            # One of several that a loop goes through: perhaps this call gets the others.
+            known = transient | (supplied if isinstance(call.child, Choice) else set())
             for layer in _called(call.child):
-                made = layer.made
-                if (
-                    made is None
-                    or not _needs_rngs(layer)
-                    or not project.book.has(made.anchor.chapter)
-                ):
+                if layer.made is None or not _needs_rngs(layer):
                     continue
-                if made.anchor not in reported | transient:  # the latter are NNX210's
-                    reported.add(made.anchor)
+                where = layer.made.anchor
+                if project.book.has(where.chapter) and where not in reported | known:
+                    reported.add(where)
                     yield Report(
-                        made.anchor,
+                        where,
                         "this dropout gets no `rngs`, here or when it is called: ValueError at the"
                         " first training step; write `nnx.Dropout(..., rngs=rngs)`",
                     )
+
+
+def _is_special(call: ModuleCall) -> bool:
+    """Whether the call asks for the class first, or expects an error."""
+    return any(g.excused or "isinstance" in g.strings for g in each_guard(call.guards))
 
 
 def _name(call: ModuleCall) -> str:
@@ -126,7 +137,8 @@ def _needs_rngs(layer: Instance) -> bool:
     if made_with is None or made_with.open or not drops(_DROPOUT, made_with):
         return False
     rngs = made_with.get("rngs")
-    fixed = made_with.get("deterministic") == Constant(True)
+    off = made_with.get("deterministic")
+    fixed = off is not None and off not in (Constant(False), NONE)  # or not known
     return not fixed and (rngs is None or rngs == NONE)
 
 

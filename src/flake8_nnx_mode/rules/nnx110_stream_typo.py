@@ -13,8 +13,9 @@ effect on what `dropuot` draws. Without one it is an AttributeError.
 Spell it as it is declared, or declare it: `nnx.Rngs(params=0, noise=1)`.
 
 ## When it stays silent
-When the name stands in the file as a keyword or in quotes, since it may be declared there; when the
-names differ by a number at the end; for the usual names of streams.
+When the name stands in the file as a keyword or in quotes, since it may be declared there, or an
+`nnx.Rngs(**seeds)` declares what is not known; when the names differ by a number at the end, or in
+their first letter; for the usual names of streams.
 """
 
 import re
@@ -55,11 +56,14 @@ class Noise(nnx.Module):
 """
 
 _LONG = 7
+_USUAL = frozenset({"default", "carry", *flax_api.DROPOUT_STREAMS})
 
 
 def check(project: Project) -> Iterator[Report]:
     text = project.book.text
     declared = _declared(text)
+    if "*" in declared:
+        return  # whatever `nnx.Rngs(**seeds)` declares
     named = set(re.findall(r"""\.(\w+)(?=\s*[(.])|\[["'](\w+)["']\]""", text))
     typos = {name: _meant(name, declared) for pair in named for name in pair if name}
     suspects = {n: m for n, m in typos.items() if m is not None and not _may_be_declared(n, text)}
@@ -77,37 +81,46 @@ def check(project: Project) -> Iterator[Report]:
 
 
 def _declared(text: str) -> set[str]:
-    """The names of streams that the file gives to an ``nnx.Rngs``, and the usual ones."""
-    found = {"params", "default", "carry", *flax_api.DROPOUT_STREAMS}
+    """The names of streams that the file gives to an ``nnx.Rngs``; ``*`` for names not known."""
+    found = {"params", "dropout"}
     for call in re.findall(r"\bRngs\(((?:[^()]|\([^()]*\))*)\)", text):
         found.update(re.findall(r"(\w+)\s*=(?!=)", call))
         found.update(re.findall(r"""["'](\w+)["']\s*:""", call))
+        found.update("*" for _ in re.findall(r"\*\*\s*\w", call))
+        found.update("*" for _ in re.findall(r"\*\*\s*\{", call))
     return found
 
 
 def _may_be_declared(name: str, text: str) -> bool:
-    return (
-        re.search(rf"""(?<![\w\])]\[)["']{name}["']|(?<![\w.]){name}\s*=(?!=)""", text) is not None
-    )
+    quoted, keyword = rf"""(?<![\w\])]\[)["']{name}["']""", rf"[(,]\s*{name}\s*=(?!=)"
+    return re.search(f"{quoted}|{keyword}", text) is not None
 
 
 def _meant(name: str, declared: set[str]) -> str | None:
-    if name in declared or name.rstrip("0123456789_") in declared:
+    """The stream that ``name`` is a misspelling of; another first letter makes another word."""
+    if name in declared | _USUAL or name.rstrip("0123456789_") in declared:
         return None
     edits = 2 if len(name) >= _LONG else 1
-    near = [known for known in sorted(declared) if _distance(name, known) <= edits]
+    near = [
+        known
+        for known in sorted(declared)
+        if _distance(name, known) <= edits and name[0] == known[0]
+    ]
     return min(near, key=lambda known: _distance(name, known), default=None)
 
 
 def _distance(one: str, other: str) -> int:
-    """Levenshtein's distance: insertions, deletions and replacements of one letter."""
-    row = list(range(len(other) + 1))
+    """Insertions, deletions, replacements and swaps of neighbours that make one of the other."""
+    rows = [list(range(len(other) + 1))]
     for i, letter in enumerate(one, 1):
-        diagonal, row[0] = row[0], i
+        row = [i]
         for j, wanted in enumerate(other, 1):
-            cost = min(row[j] + 1, row[j - 1] + 1, diagonal + (letter != wanted))
-            diagonal, row[j] = row[j], cost
-    return row[-1]
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and one[i - 2 : i] == wanted + other[j - 2]:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 RULE = Rule(check, on=True, triggers=("rngs", "Rngs"))
