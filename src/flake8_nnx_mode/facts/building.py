@@ -10,6 +10,7 @@ from flake8_nnx_mode.facts.values import (
     Instance,
     Items,
     Key,
+    LocalFunction,
     Rngs,
     Stream,
     Symbol,
@@ -48,8 +49,9 @@ def _is_all_new(layer: Instance) -> bool:
         return takes_rngs and not any(isinstance(v, Instance | Items | Choice) for v in args)
     if layer.of.name not in flax_api.WRAPPERS:
         return True
-    parts = layer.made_with.positional
-    return all(isinstance(p, Instance) and _is_as_new(p, layer) and _is_all_new(p) for p in parts)
+    parts = [p for p in layer.made_with.positional if not isinstance(p, Symbol | LocalFunction)]
+    new = (isinstance(p, Instance) and _is_as_new(p, layer) and _is_all_new(p) for p in parts)
+    return bool(parts) and all(new)
 
 
 def _is_as_new(part: Instance, whole: Instance) -> bool:

@@ -182,7 +182,9 @@ class Calls(State):
             if any(isinstance(option, Key) for option in options(value)):
                 builds = is_built_by(func)
                 self._consume(value, name, node, given, builds=builds, draws=is_child)
-            elif is_child and _may_be_key(value):
+            elif (is_child and _may_be_key(value)) or (
+                isinstance(func, Given) and isinstance(value, Rngs) and value.made_here
+            ):
                 self._consume(value, name, node, given)
 
     def _consume(
@@ -342,6 +344,12 @@ class Calls(State):
             return Table((*(first.items if isinstance(first, Table) else ()), *named))
         if name in flax_api.LAYERS:
             return Instance(Symbol(name), args, self._making(node))
+        if name == "flax.nnx.clone" and first is not None:
+            return first
+        if name == "flax.nnx.view" and isinstance(first, Instance):
+            return Instance(first.of, None)  # the same, in a mode that is not known
+        if name == "flax.nnx.merge":
+            return Given("model'")  # a module, whichever
         if name == "flax.nnx.Rngs":
             varies = args.open or mixed(*args.all()).traits.varies
             return Rngs("made" if varies else "constant", made=self._making(node))

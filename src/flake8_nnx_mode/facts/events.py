@@ -68,6 +68,8 @@ class FlagPassed:
 
     name: str
     flag: Flag
+    text: str
+    """How the code names the flag: ``train``, ``self.training``."""
     argument: Anchor
     value: code.Expression
 
@@ -185,6 +187,8 @@ class FunctionFacts:
     calls: list[ModuleCall] = field(default_factory=list)
     reads: list[AttributeRead] = field(default_factory=list)
     writes: list[AttributeWrite] = field(default_factory=list)
+    stopped: set[code.At] = field(default_factory=set)
+    """The calls whose results get no gradient a statement later."""
     kept: set[Anchor] = field(default_factory=set)
     """Where modules were made that were then put into attributes of self."""
     handed_on: set[Anchor] = field(default_factory=set)

@@ -4,6 +4,7 @@ Every construct is a generator that yields the code it wants the value of, and `
 them on a stack of its own: nesting costs memory, never Python's recursion limit.
 """
 
+import ast
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -39,6 +40,7 @@ from flake8_nnx_mode.facts.values import (
     Given,
     Guard,
     Guards,
+    Instance,
     Items,
     Key,
     LocalFunction,
@@ -53,6 +55,8 @@ from flake8_nnx_mode.facts.values import (
     between,
     bounded,
     choose,
+    each_guard,
+    makings,
     mixed,
     options,
     present,
@@ -66,6 +70,11 @@ Step = Generator[object, "Value | bool", "Value | bool"]
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
+_BINDABLE = (Instance, Items, Table, Flag)
+_NO_ARGUMENTS = Arguments((), ())
+_GRADIENTS = frozenset(
+    f"{package}.{name}" for package in ("jax", "flax.nnx") for name in ("grad", "value_and_grad")
+)
 _LOOPS = frozenset(
     {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "jax.lax.scan", "jax.lax.map"}
     | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
@@ -123,14 +132,18 @@ class Flow(Calls):
         pending = [node]
         while pending:
             match pending.pop():
-                case code.Call(at=at):
+                case code.Call(func, arguments, at):
                     self._discarded.add(at)
+                    if last_name(func) in ("print", "any", "all"):
+                        pending += (argument.value for argument in arguments)
                 case code.IfElse(_, body, orelse):
                     pending += (body, orelse)
                 case code.Either(operands=operands):
                     pending.append(operands[-1])
                 case code.Comprehension(element=element):
                     pending.append(element)
+                case code.Display(elements):
+                    pending += elements
 
     def _assert(self, statement: code.Assert) -> Step:
         guard, test = yield from self._truth(statement.test)
@@ -146,8 +159,12 @@ class Flow(Calls):
 
     def _leave(self, statement: code.Leave) -> Step:
         for expression in statement.values:
+            returns = self._function.node.returns
+            if isinstance(returns, ast.Constant) and returns.value is None:
+                self._discard(expression)
             value = _value((yield expression))
             yield from self._enter(value)
+            self.facts.handed_on |= makings(value)
             if statement.kind == "return" and not self._nested:
                 self.facts.returns.append(value)
         return True
@@ -164,6 +181,10 @@ class Flow(Calls):
         if statement.annotation is not None and isinstance(value, Opaque | Given):
             value = self._world.instance(_value((yield statement.annotation))) or value
         self._source = statement.value
+        if isinstance(statement.value, code.Call):
+            for target in statement.targets:
+                if isinstance(target, code.Name):
+                    self._produced[target.id] = statement.value.at
         for target in statement.targets:
             if isinstance(target, code.Display):
                 self._source = None
@@ -303,8 +324,9 @@ class Flow(Calls):
         return left
 
     def _match(self, statement: code.Match) -> Step:
-        guard, _ = yield from self._test(statement.subject)
-        guard = replace(guard, strings=guard.strings | {"isinstance"})
+        guard, subject = yield from self._test(statement.subject)
+        if any(isinstance(option, Instance) for option in options(subject)):
+            guard = replace(guard, strings=guard.strings | {"isinstance"})
         outer = self._guards
         before = self._fork()
         after = before
@@ -358,11 +380,28 @@ class Flow(Calls):
         for value in values:
             for option in options(value):
                 if isinstance(option, LocalFunction):
-                    # Each once; one that was kept on self by another method is not ours.
-                    node = self._locals.pop(option.number, None)
-                    if node is not None:
-                        run = self._runs[option.number]
-                        yield from self._inner(node.parameters, node.body, run)
+                    yield from self._enter_one(option, _NO_ARGUMENTS)
+
+    def _enter_called(
+        self, func: Value, args: Arguments
+    ) -> Generator[object, "Value | bool", None]:
+        """Run the local functions that a call may be of, on its arguments."""
+        for option in options(func):
+            match option:
+                case LocalFunction():
+                    yield from self._enter_one(option, args)
+                case Partial(LocalFunction() as local, bound):
+                    together = (*bound.positional, *args.positional)
+                    every = Arguments(together, (*bound.keywords, *args.keywords))
+                    yield from self._enter_one(local, every)
+
+    def _enter_one(
+        self, local: LocalFunction, args: Arguments
+    ) -> Generator[object, "Value | bool", None]:
+        # Each once; one that was kept on self by another method is not ours.
+        node = self._locals.pop(local.number, None)
+        if node is not None:
+            yield from self._inner(node, self._runs[local.number], args)
 
     def _define_class(self, statement: code.DefineClass) -> Step:
         bindings = self._function.scope.bindings.get(statement.name, [])
@@ -374,37 +413,52 @@ class Flow(Calls):
         return False
         yield
 
-    def _inner(
-        self,
-        parameters: Iterable[tuple[str, code.Expression | None]],
-        body: object,
-        run: LocalRun,
-    ) -> Step:
-        """The body of a nested function, run on unknown arguments."""
-        before, flags, outer, mode_set = self._fork(), self._flags, self._guards, self._mode_set
-        names = [name for name, _ in parameters]
-        own = tuple(name for name in names if name in self._mode_flags)
-        self._flags = own or tuple(name for name in flags if name not in names)
-        values: dict[str, Value] = {name: Flag(name) for name in own}
-        for name in names:
-            if name not in values:
-                key = Key("given", number=new_number())
-                values[name] = key if flax_api.is_key_name(name) else Given(f"{name}'")
-        for name, annotation in parameters:
-            if annotation is not None and name not in own:
+    def _bind(
+        self, parameters: Iterable[tuple[str, code.Expression | None]], args: Arguments
+    ) -> Generator[object, "Value | bool", dict[str, Value]]:
+        """What the parameters of a local function hold.
+
+        That is what their annotations say, or the modules and flags that the call gives for them.
+        """
+        values: dict[str, Value] = {}
+        for index, (name, annotation) in enumerate(parameters):
+            given = None if args.open else args.get(name, index)
+            is_flag = name in self._mode_flags
+            if given is not None and isinstance(given, _BINDABLE):
+                values[name] = given
+            elif is_flag:
+                values[name] = Flag(name)
+            elif flax_api.is_key_name(name):
+                values[name] = Key("given", number=new_number())
+            else:
+                values[name] = Given(f"{name}'")
+            if annotation is not None and not is_flag:
                 known = self._world.instance(_value((yield annotation)))
-                if known is not None:
-                    values[name] = known
+                values[name] = values[name] if known is None else known
+        return values
+
+    def _inner(
+        self, node: code.DefineFunction | code.Lambda, run: LocalRun, args: Arguments
+    ) -> Step:
+        """The body of a nested function."""
+        before, flags, outer, mode_set = self._fork(), self._flags, self._guards, self._mode_set
+        body: object = node.body
+        values = yield from self._bind(node.parameters, args)
+        names = [name for name, _ in node.parameters]
+        own = tuple(name for name in names if values[name] == Flag(name))
+        self._flags = own or tuple(name for name in flags if name not in names)
         own_names = (*names, *code.bound_names(body))
         self._bound.update((name, new_number()) for name in own_names)
         self._variables.update(dict.fromkeys(own_names, UNKNOWN) | values)
         self._consumed = {}
+        last = set(self._last)
         noted_before = [set(noted) for noted in self._flags_noted()]
         calls_argument, self.facts.calls_argument = self.facts.calls_argument, False
         calls, consumptions = len(self.facts.calls), len(self.facts.consumptions)
         self._nested += 1
         result = yield body
         self._nested -= 1
+        self._last = last  # what ends the inner function ends no loop around it
         run.flags, run.flags_tested = own, frozenset(self.facts.flags_tested.intersection(own))
         run.calls = self.facts.calls[calls:]
         run.calls_argument = self.facts.calls_argument
@@ -428,29 +482,31 @@ class Flow(Calls):
         if self._tests:
             self._tests[-1].add(mentioned)
         mode: Literal["train", "eval"] | None = None
-        if isinstance(value, Flag):
-            mode = "train" if self._mode_flags[value.name] != value.negated else "eval"
-        elif (said := self._attribute_mode(test)) is not None:
-            mode = "train" if said else "eval"
+        flag = value if isinstance(value, Flag) else self._attribute_flag(test)[0]
+        if flag is not None:
+            mode = "train" if self._mode_flags[flag.name] != flag.negated else "eval"
         guard = Guard(
             frozenset(mentioned.flags),
             frozenset(mentioned.attributes),
             frozenset(mentioned.strings),
+            frozenset(mentioned.names),
             mentioned.optional,
             mentioned.shape,
             mode=mode,
         )
         return guard, value
 
-    def _attribute_mode(self, test: code.Expression) -> bool | None:
-        """Whether ``self.training``, or ``not self.deterministic``, lets training through."""
-        match test:
-            case code.Attribute(code.Name(), name):
-                return self._mode_flags.get(name)
+    def _attribute_flag(self, node: code.Expression) -> tuple[Flag | None, str]:
+        """``self.training`` or ``not self.training``: the flag by its name, and the text for it."""
+        match node:
+            case code.Attribute(code.Name(owner), name) if (
+                name in self._mode_flags and self._variables.get(owner) == SelfObject()
+            ):
+                return Flag(name), f"{owner}.{name}"
             case code.Not(operand):
-                mode = self._attribute_mode(operand)
-                return None if mode is None else not mode
-        return None
+                flag, text = self._attribute_flag(operand)
+                return (None if flag is None else Flag(flag.name, not flag.negated)), text
+        return None, ""
 
     def _truth(
         self, test: code.Expression
@@ -469,8 +525,10 @@ class Flow(Calls):
             match target:
                 case code.Name(name):
                     flag = value if name == "_" else self._variables.get(name)
-                    if isinstance(flag, Flag) and (
-                        name == "_" or flag.name not in traits_of(value).flags
+                    if (
+                        isinstance(flag, Flag)
+                        and (name == "_" or flag.name not in traits_of(value).flags)
+                        and not any(flag.name in g.flags for g in each_guard(self._guards))
                     ):
                         self.facts.flags_deleted.add(flag.name)  # `_ = train`, `train = None`
                     self._variables[name], self._bound[name] = value, new_number()
@@ -494,6 +552,9 @@ class Flow(Calls):
         """``owner.attr = value`` or ``owner[index] = value``."""
         held = _value((yield owner))
         root, name = owner, None
+        base = owner.value if isinstance(owner, code.Attribute) else owner
+        if isinstance(base, code.Name):  # `layer.kernel[...] = weights`
+            self.facts.handed_on |= makings(self._variables.get(base.id, UNKNOWN))
         while isinstance(root, code.Attribute | code.Subscript):
             name = root.name if isinstance(root, code.Attribute) else name
             root = root.value
@@ -549,8 +610,15 @@ class Flow(Calls):
             if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
                 self._guards = Guards(Guard(flags), self._guards)
         args = Arguments(tuple(positional), tuple(keywords), open_)
+        if func == Symbol("jax.lax.stop_gradient"):
+            given = (a.value.id for a in node.args if isinstance(a.value, code.Name))
+            self.facts.stopped.update(self._produced[n] for n in given if n in self._produced)
         start, first = new_number(), len(self.facts.consumptions)
-        yield from self._enter(func, *args.all())
+        yield from self._enter_called(func, args)
+        if isinstance(func, Symbol) and func.name in _GRADIENTS and positional:
+            self._guards = outer
+            return Partial(positional[0], _NO_ARGUMENTS)  # run once that is called
+        yield from self._enter(*args.all())
         if isinstance(func, Symbol) and func.name in _LOOPS:
             self._find_reuses_in_loop(start, first, self._guards)
         self._guards = outer
@@ -558,9 +626,12 @@ class Flow(Calls):
 
     def _pass_mode(self, argument: code.Argument, value: Value) -> None:
         assert argument.keyword is not None
+        place = self._anchor(argument.at)
+        flag, text = self._attribute_flag(argument.value)
         if isinstance(value, Flag):
-            place = self._anchor(argument.at)
-            passed = FlagPassed(argument.keyword, value, place, argument.value)
+            flag, text = value, value.name
+        if flag is not None:
+            passed = FlagPassed(argument.keyword, flag, text, place, argument.value)
             self.facts.flags_passed.append(passed)
         elif isinstance(value, Method):
             self._asked(value, argument.value)
@@ -607,7 +678,10 @@ class Flow(Calls):
         return choose(body, orelse)
 
     def _compare(self, node: code.Compare) -> Step:
+        if any(right == code.Constant(None) for _, right in node.rights):
+            self._discard(node.left)
         left = _value((yield node.left))
+        self._asked(left, node.left)
         rights = []
         for _, right in node.rights:
             rights.append(_value((yield right)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun, ModuleCall
+from flake8_nnx_mode.facts.events import FlagPassed, FunctionFacts, LocalRun, ModuleCall
 from flake8_nnx_mode.facts.modules import ClassFacts, Kind, ModeParameter, Signature
 from flake8_nnx_mode.facts.project import Project, drops, fixed_mode
 from flake8_nnx_mode.facts.values import (
@@ -40,10 +40,15 @@ Mistake = Literal[
 """In order: of two on one call, the first one counts."""
 
 _TRAINING_METHODS = "train loss fit update elbo objective mc_ dropout".split()
+_LITERAL_BY_POSITION = re.compile(r",\s*(?:True|False)\s*[,)]")
+_ANOTHER_MODE = re.compile(r"train|infer|eval|determ|mode|test|phase|dropout|decod|cache")
 _LITERAL_METHODS = re.compile(
     r"generat|predict|sampl|(?:^|_)mc_|dropout|infer|eval|rollout|target|teacher|determ|stochastic"
 )
-_LITERAL_CHILDREN = re.compile(r"teacher|target|ema(?:\b|_)|frozen|pretrained|momentum|reference")
+_LITERAL_CHILDREN = re.compile(
+    r"teacher|target|\bema|ema(?:\b|_)|frozen|pretrained|momentum|reference|vgg|vae|clip|lpips"
+    r"|inception|perceptual|locked|feature"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,8 @@ def _find(project: Project, function: Function, owner: ClassFacts | None) -> Ite
     for passed in facts.flags_passed:
         means_train = polarity.get(passed.flag.name) != passed.flag.negated
         if means_train != polarity[passed.name] and passed.argument.at not in told_wrongly:
-            flag = passed.flag.name
-            value, plain = _as_value(passed.name, flag, project, function)
+            flag = passed.text
+            value, plain = _as_value(passed, project, function)
             yield ModeMistake(
                 "inverted",
                 None,
@@ -132,6 +137,8 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
     if owner is not None and owner.is_module and owner.is_init_like(function):
         return False
     if book.mentions(function, *project.settings.mode_flags):
+        return True
+    if _LITERAL_BY_POSITION.search(book.text_of(function)):
         return True
     if owner is None:
         return names is None or book.mentions(function, *names)
@@ -173,6 +180,11 @@ class _Judge:
         """What is wrong with the call; None if nothing is known to be."""
         if any(guard.excused or "isinstance" in guard.strings for guard in self._guards()):
             return None
+        if self.call.node.at in self.facts.stopped:
+            return None  # no gradient flows back
+        owner = self.owner
+        if owner is not None and owner.is_module and owner.is_init_like(self.function):
+            return None  # construction probes shapes
         found = []
         for option in present(self.call.child):
             child = _child(self.project, option)
@@ -248,7 +260,7 @@ class _Judge:
         args = self.call.args
         nodes = [a for a in self.call.node.args if a.keyword is None and not a.star]
         bound = len(args.positional) - len(nodes)  # by functools.partial
-        if args.open or not child.modes:
+        if args.open or not (child.modes or child.builtin):
             return None
         for index, value in enumerate(args.positional):
             if index < bound or not isinstance(value, Flag):
@@ -258,6 +270,8 @@ class _Judge:
             if child.signature.more_positional or any(m.name == target for m in child.modes):
                 continue
             if _told(child.modes, args) or flax_api.is_about_mode(target):
+                continue
+            if not (child.modes or target):
                 continue
             mode = _fitting(child.modes, (value.name,), self.project)
             argument = nodes[index - bound]
@@ -292,7 +306,7 @@ class _Judge:
 
     def _hard_coded(self, child: _Child) -> ModeMistake | None:
         owner, function = self.owner, self.function
-        if owner is None or not owner.is_module or owner.is_init_like(function):
+        if owner is None or not owner.is_module:
             return None
         if not (child.uses_flag and (child.builtin or child.kinds)):
             return None
@@ -307,10 +321,28 @@ class _Judge:
             if not (isinstance(value.value, bool) and isinstance(argument.value, code.Constant)):
                 continue
             trains = value.value == mode.train_like
+            if self._is_under_another_mode() or (not trains and self._is_second_pass()):
+                return None
             if self._flags() or (trains and function.name == "__call__"):
                 flags = self._flags()
                 return self._made("hard-coded", child, mode, argument, flags=flags, literal=True)
         return None
+
+    def _is_under_another_mode(self) -> bool:
+        """Whether a test around the call may be of the mode, by another name."""
+        return any(
+            guard.optional
+            or any(_ANOTHER_MODE.search(name) for name in guard.names | guard.strings)
+            for guard in self._guards()
+        )
+
+    def _is_second_pass(self) -> bool:
+        """Whether another call of the same child gets the mode of the method."""
+        return any(
+            other.label == self.call.label
+            and any(not traits_of(v).flags.isdisjoint(other.flags) for v in other.args.all())
+            for other in self.facts.calls
+        )
 
     # -- not told ------------------------------------------------------------------------------
 
@@ -319,6 +351,10 @@ class _Judge:
             return None
         if not child.modes or _told(child.modes, self.call.args):
             return None
+        if len(self.call.args.positional) > len(child.signature.positional) and not (
+            child.signature.more_positional
+        ):
+            return None  # TypeError, whatever else
         flags = self._flags()
         mistake = self._reason(child, flags)
         deleted = bool(self.call.flags) and not flags  # `del train`: it knows what it does
@@ -334,6 +370,11 @@ class _Judge:
             return None
         in_forward = self.owner is not None and self.owner.is_module
         if flags:
+            evaluates = not any(mode.trains_by_default for mode in child.modes)
+            if evaluates and (
+                _LITERAL_CHILDREN.search(self.call.label) or self._is_for_policies(child)
+            ):
+                return None
             unclear = self.owner is not None and not in_forward and child.builtin
             return None if unclear else "not forwarded"
         if not in_forward or not child.kinds:
@@ -345,6 +386,11 @@ class _Judge:
         ):
             return "trains by default"
         return "implicit"
+
+    def _is_for_policies(self, child: _Child) -> bool:
+        """Whether `deterministic` is about actions: tested here, and the child has a `train`."""
+        names = {mode.name for mode in child.modes}
+        return "deterministic" in self.facts.flags_tested and "deterministic" not in names
 
     def _flags(self) -> tuple[str, ...]:
         """The flags around the call that are there to be used."""
@@ -407,7 +453,8 @@ def _builtin(project: Project, value: Value, name: str, made_with: Arguments | N
     )
     dropping = drops(name, made_with)
     heeds = dropping and not fixed_mode(name, made_with)
-    return _Child(name, (parameter,), signature, True, heeds, dropping, project.kinds(value))
+    uses = dropping or made_with is None
+    return _Child(name, (parameter,), signature, True, heeds, uses, project.kinds(value))
 
 
 def _told(modes: tuple[ModeParameter, ...], args: Arguments) -> bool:
@@ -438,12 +485,12 @@ def _argument(
     return None, False
 
 
-def _as_value(parameter: str, flag: str, project: Project, function: Function) -> tuple[str, bool]:
-    """``flag`` as a value for a parameter whose name is a mode."""
+def _as_value(passed: FlagPassed, project: Project, function: Function) -> tuple[str, bool]:
+    """The flag as a value for a parameter whose name is a mode."""
     polarity = project.settings.mode_flags
-    if polarity.get(flag) == polarity[parameter]:
-        return flag, True
-    return f"not {flag}", _is_never_none(function, flag)
+    if polarity[passed.flag.name] == polarity[passed.name]:
+        return passed.text, True
+    return f"not {passed.text}", _is_never_none(function, passed.text)
 
 
 def _is_never_none(function: Function, flag: str) -> bool:
@@ -480,6 +527,6 @@ def may_know_mode(project: Project, module: ClassFacts, function: Function) -> b
     """Whether anything can tell a forward method that it draws in training or evaluation."""
     if any(project.is_mode_flag(p) or p.name in flax_api.KEY_KEYWORDS for p in function.parameters):
         return True
-    if module.is_template or module.assigns("set_view"):
+    if module.is_template or module.assigns("set_view") or module.has_its_own("eval"):
         return True
     return any(flax_api.is_about_mode(read.name) for read in module.facts(function).reads)

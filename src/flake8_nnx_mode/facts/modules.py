@@ -287,6 +287,13 @@ class ClassFacts:
         """The methods that the class itself defines."""
         yield from self.outline.methods.values()
 
+    def reached_from(self, function: Function) -> Iterator[Function]:
+        """``function``, and the other forward methods of the class that it names."""
+        yield function
+        for method in self.forward_methods():
+            if method is not function and self.book.mentions(function, method.name):
+                yield method
+
     def method_texts(self) -> list[str]:
         """The texts of its methods and of those it inherits."""
         return [d.book.text_of(function) for d, function in _methods(self.ancestry.classes)]

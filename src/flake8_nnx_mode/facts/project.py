@@ -259,7 +259,7 @@ class Project:
                 return Rngs("given")
             case Symbol("flax.nnx.RngStream"):
                 return Stream(None, Rngs("given"))
-            case Symbol(name) if name in flax_api.LAYERS:
+            case Symbol(name) if name in flax_api.LAYERS or name == flax_api.MODULE:
                 return Instance(annotation, None)
             case ClassDefinition() if self.class_facts(annotation).is_module:
                 return Instance(annotation, None)
@@ -390,7 +390,9 @@ class Project:
         return frozenset()
 
 
-_TAKES_KEY = re.compile(rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)")
+_TAKES_KEY = re.compile(
+    rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)|\b(?:\w*_)?(?:key|rng|prng)\s*[,)]|\bRngs\("
+)
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack

@@ -79,6 +79,7 @@ class Mentioned:
     flags: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
     strings: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
     optional: bool = False
     shape: bool = False
 
@@ -87,6 +88,7 @@ class Mentioned:
         self.flags |= other.flags
         self.attributes |= other.attributes
         self.strings |= other.strings
+        self.names |= other.names
         self.optional |= other.optional
         self.shape |= other.shape
 
@@ -151,6 +153,7 @@ class State:
         self._consumed: dict[object, Consumption] = {}
         self._bound: dict[str, int] = {}
         self._last: set[int] = set()
+        self._produced: dict[str, code.At] = {}
         self._volatile: set[str] = set()
         self._discarded: set[code.At] = set()
         self._certain = True
@@ -194,7 +197,7 @@ class State:
         match value:
             case Flag(name):
                 self.facts.flags_tested.add(name)
-            case Method(receiver, ("train" | "eval") as name):
+            case Method(receiver, ("train" | "eval") as name) if isinstance(node, code.Attribute):
                 tested = ModeMethodTested(receiver, name, self._anchor(node.at))
                 self.facts.mode_methods_tested.append(tested)
 
@@ -226,6 +229,8 @@ class State:
         return Constant(node.value)
 
     def _name(self, node: code.Name) -> Value:
+        if self._tests:
+            self._tests[-1].names.add(node.id)
         if node.id in self._variables:
             return self._seen(self._variables[node.id])
         if node.id in self._function.scope.bindings:
@@ -249,6 +254,8 @@ class State:
 
     def _member(self, owner: Value, node: code.Attribute) -> Value:
         name = node.name
+        if self._tests:
+            self._tests[-1].names.add(name)
         match owner:
             case SelfObject():
                 return self._self_attribute(node)

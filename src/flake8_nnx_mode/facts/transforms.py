@@ -46,7 +46,7 @@ def jitted(project: Project) -> Iterator[Jitted]:
     ) -> Jitted:
         own = function.parameters
         names = tuple(p.name for p in own if p.kind != "keyword-only")
-        calls = _calls_of(project, name)
+        calls = _calls_of(project, name, is_method=owners[function] is not None)
         flags = {
             p.name: p.required or any(_gives(call, p.name, names) for call in calls)
             for p in own
@@ -87,7 +87,7 @@ def jitted(project: Project) -> Iterator[Jitted]:
                 yield made(jit.function, jit.by, jit.args, jit.anchor)
 
 
-def _calls_of(project: Project, name: str) -> list[ast.Call]:
+def _calls_of(project: Project, name: str, *, is_method: bool) -> list[ast.Call]:
     """The calls in the file at hand of what is called so: ``name(...)``, ``x.name(...)``."""
     if not name:
         return []
@@ -95,14 +95,20 @@ def _calls_of(project: Project, name: str) -> list[ast.Call]:
         node
         for node in ast.walk(project.book.tree)
         if isinstance(node, ast.Call)
-        and name in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+        and (node.func.attr if isinstance(node.func, ast.Attribute) else _id(node.func)) == name
+        and isinstance(node.func, ast.Attribute) == is_method
     ]
+
+
+def _id(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _gives(call: ast.Call, name: str, positional: Sequence[str]) -> bool:
     """Whether a call gives an argument; that of ``self`` is counted as given."""
-    if any(keyword.arg == name for keyword in call.keywords):
-        return True
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
     bound = isinstance(call.func, ast.Attribute) and positional[:1] == ("self",)
     return name in positional and positional.index(name) < len(call.args) + bound
 

@@ -23,6 +23,8 @@ class Guard:
     """Attributes of self that the test reads."""
     strings: frozenset[str] = NO_NAMES
     """Strings in the test, as in ``hasattr(rngs, "params")``."""
+    names: frozenset[str] = NO_NAMES
+    """Variables, and attributes of whatever, in the test."""
     optional: bool = False
     """The test asks whether a key is there: ``key is None``, ``rngs or ...``."""
     shape: bool = False

@@ -71,15 +71,17 @@ _DROPOUT = "flax.nnx.Dropout"
 
 
 def check(project: Project) -> Iterator[Report]:
+    names = "|".join(project.names_for(_DROPOUT))
+    built = re.findall(rf"\b(?:{names})\(((?:[^()]|\([^()]*\))*)\)", project.book.text)
+    if all("rngs" in arguments for arguments in built):
+        return
     reported: set[Anchor] = set()
     for function, owner in project.functions():
         in_module = owner is not None and owner.is_module
         if owner is not None and in_module and owner.is_init_like(function):
             continue
-        texts = [project.book.text_of(function)] if owner is None else owner.method_texts()
-        if not any(name in text for name in project.names_for(_DROPOUT) for text in texts):
-            continue
         facts = project.facts(function, owner)
+        texts = [project.book.text_of(function)] if owner is None else owner.method_texts()
         changed = {name for text in texts for name in _CHANGED.findall(text)}
         if owner is not None and (owner.modes_set or _ALL.search("".join(texts))):
             continue

@@ -63,19 +63,22 @@ class Drop(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
-        function = module.outline.methods.get("__call__")
-        if function is None or may_know_mode(project, module, function):
+        call = module.outline.methods.get("__call__")
+        if call is None or may_know_mode(project, module, call):
             continue
-        if not module.book.mentions(function, *flax_api.DROPOUT_STREAMS):
-            continue
-        for draw in module.facts(function).draws:
-            if _is_blind(draw) and not _is_gated(project, module):
-                yield Report(
-                    draw.anchor,
-                    f"this draws from `{draw.stream}` in evaluation too: nothing here knows the"
-                    " mode; take a mode flag and draw only in training",
-                )
-                break  # one is enough to say so
+        for function in module.reached_from(call):
+            if not module.book.mentions(function, *flax_api.DROPOUT_STREAMS):
+                continue
+            if function is not call and may_know_mode(project, module, function):
+                continue
+            for draw in module.facts(function).draws:
+                if _is_blind(draw) and not _is_gated(project, module):
+                    yield Report(
+                        draw.anchor,
+                        f"this draws from `{draw.stream}` in evaluation too: nothing here knows the"
+                        " mode; take a mode flag and draw only in training",
+                    )
+                    break  # one is enough to say so
 
 
 def _is_blind(draw: Draw) -> bool:

@@ -59,6 +59,11 @@ def check(project: Project) -> Iterator[Report]:
 
 
 def _message(mistake: ModeMistake) -> str:
+    if mistake.parameter is None:
+        return (
+            f"this mode flag goes to the parameter `{mistake.wrong}` of {mistake.label}, which has"
+            " no mode; leave it out"
+        )
     if mistake.wrong:
         what = (
             f"this mode flag goes to the parameter `{mistake.wrong}` of {mistake.label}, which is"

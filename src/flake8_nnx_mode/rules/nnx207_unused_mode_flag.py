@@ -19,7 +19,7 @@ override one of a base; when a base is not known; when nothing in the class is k
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modes import mode_mistakes
+from flake8_nnx_mode.facts.modes import ModeMistake, mode_mistakes
 from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
@@ -64,9 +64,11 @@ def check(project: Project) -> Iterator[Report]:
             continue
         facts = module.facts(function)
         unused = [p.name for p in flags if p.name not in facts.flags_read | facts.flags_deleted]
-        if not (facts.known and unused and (module.kinds or _draws(module, function))):
+        if not (facts.known and unused) or module.modes_set:
             continue
-        if any(m.mistake != "implicit" for m in mode_mistakes(project, function, module)):
+        if "locals()" in module.book.text_of(function) or not _is_noisy(module, function):
+            continue
+        if any(m.mistake != "implicit" for m in _mistakes(module, function)):
             continue
         for name in unused:
             yield Report(
@@ -76,17 +78,22 @@ def check(project: Project) -> Iterator[Report]:
             )
 
 
-def _draws(module: ClassFacts, function: Function) -> bool:
-    """Whether `__call__`, or a method that it names, draws from a stream for noise."""
-    reached = [function]
-    for method in module.forward_methods():
-        if module.book.mentions(function, method.name):
-            reached.append(method)
-    return any(
-        draw.stream != "params" and not draw.source.made_here
-        for method in reached
-        for draw in module.facts(method).draws
-    )
+def _is_noisy(module: ClassFacts, function: Function) -> bool:
+    """Whether the call uses a layer with a mode, or draws from a stream for noise."""
+    for method in module.reached_from(function):
+        facts = module.facts(method)
+        if any(draw.stream != "params" and not draw.source.made_here for draw in facts.draws):
+            return True
+        held = [module.attribute(name) for name in sorted({read.name for read in facts.reads})]
+        held += (call.child for call in facts.calls)
+        if any(value is not None and module.project.kinds(value) for value in held):
+            return True
+    return False
+
+
+def _mistakes(module: ClassFacts, function: Function) -> Iterator[ModeMistake]:
+    for method in module.reached_from(function):
+        yield from mode_mistakes(module.project, method, module)
 
 
 def _is_its_own(module: ClassFacts, function: Function) -> bool:

@@ -60,7 +60,7 @@ def check(project: Project) -> Iterator[Report]:
                     short = name.removeprefix("flax.")
                     yield Report(
                         where,
-                        f"`{short}` is built at each call: its weights are new each time and never"
+                        f"`{short}` is built at each call: what it holds is new each time and never"
                         " trained, and no mode reaches it; build it in `__init__` and keep it on"
                         " `self`",
                     )
