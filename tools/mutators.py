@@ -403,12 +403,16 @@ def _random(source: Source) -> str | None:
     return source.alias("jax.random")
 
 
+_MEANT = re.compile("carry|state|eval|valid")
+"""Functions in which a constant key may be meant: initial states, repeatable evaluation."""
+
+
 @mutator("NNX104")
 def constant_key(source: Source) -> Iterator[Mutant]:
     """Use a key made from a constant."""
     module = _random(source)
     for at, draw in enumerate(draws(source)):
-        if draw.optional or not module or re.search("carry|state", draw.function.name):
+        if draw.optional or not module or _MEANT.search(draw.function.name):
             continue
         new = f"{module}.{('key(0)', 'PRNGKey(42)')[at % 2]}"
         statement = source.statement_of(draw.call)
@@ -439,7 +443,7 @@ def constant_rngs(source: Source) -> Iterator[Mutant]:
     """Draw from a container made on the spot."""
     nnx = source.alias("flax.nnx")
     for draw in draws(source):
-        if draw.optional or not nnx or re.search("carry|state", draw.function.name):
+        if draw.optional or not nnx or _MEANT.search(draw.function.name):
             continue
         new = f"{nnx}.Rngs(0).{draw.stream or 'default'}()"
         statement = source.statement_of(draw.call)
@@ -453,7 +457,7 @@ def constant_fallback(source: Source) -> Iterator[Mutant]:
     """Fall back on a constant key."""
     module = _random(source)
     for at, draw in enumerate(draws(source)):
-        if draw.optional or not module or not draw.stream:
+        if draw.optional or not module or not draw.stream or _MEANT.search(draw.function.name):
             continue
         test = (f"{draw.container} is not None", f'"{draw.stream}" in {draw.container}')[at % 2]
         new = f"({source.code(draw.call)} if {test} else {module}.key(0))"

@@ -28,7 +28,7 @@ import mutators
 from flake8_nnx_mode import engine, rules
 from flake8_nnx_mode.settings import Settings
 from mutators import Mutant
-from sources import Package
+from sources import Package, dead_lines
 
 HALVES = ("tuning", "held-out")
 ENOUGH = 30
@@ -113,7 +113,12 @@ def sites(job: tuple[str, Path, frozenset[str]]) -> list[Site]:
     for path in files(folder):
         source = package.at(path)
         if source is not None:
-            found += [Site(name, mutant) for mutant in mutators.mutants(source, codes)]
+            dead = dead_lines(source.tree)
+            found += [
+                Site(name, mutant)
+                for mutant in mutators.mutants(source, codes)
+                if mutant.accepted[0] not in dead
+            ]
     return found
 
 

@@ -259,6 +259,18 @@ class Package:
         return found
 
 
+def dead_lines(tree: ast.Module) -> set[int]:
+    """The lines that are never reached: what follows a ``raise`` or ``return`` in its block."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        body: list[ast.stmt] = getattr(node, "body", [])
+        for index, statement in enumerate(body if isinstance(body, list) else ()):
+            if isinstance(statement, ast.Raise | ast.Return):
+                for after in body[index + 1 :]:
+                    found.update(range(after.lineno, (after.end_lineno or after.lineno) + 1))
+    return found
+
+
 def module_name(path: Path) -> str:
     """The dotted name of a file, from where its package begins."""
     names = [] if path.name == "__init__.py" else [path.stem]

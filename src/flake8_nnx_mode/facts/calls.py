@@ -274,7 +274,9 @@ class Calls(State):
         match receiver:
             case SelfObject() | Instance() if name in _MODE_SETTERS:
                 self._mode_set = True
-                self.facts.modes_set.add(_attribute_of_self(node.func) or "*")
+                attribute = "*" if receiver == SelfObject() else _attribute_of_self(node.func)
+                if attribute is not None:
+                    self.facts.modes_set.add(attribute)
                 if name != "set_attributes":
                     self._set_mode(receiver, name, node)
                 return NONE
@@ -402,7 +404,8 @@ class Calls(State):
             case "hasattr" if self._tests:
                 names = (str(a.value) for a in args.positional if isinstance(a, Constant))
                 self._tests[-1].optional |= any(map(flax_api.names_key, names))
-                self._tests[-1].strings.add("isinstance")
+                if first != SelfObject():  # it is the class that is asked for
+                    self._tests[-1].strings.add("isinstance")
             case "isinstance" if self._tests:
                 self._tests[-1].strings.add("isinstance")
         if not name.startswith(("builtins.", "jax.", "flax.")):

@@ -41,7 +41,7 @@ Mistake = Literal[
 
 _TRAINING_METHODS = "train loss fit update elbo objective mc_ dropout".split()
 _LITERAL_BY_POSITION = re.compile(r",\s*(?:True|False)\s*[,)]")
-_ANOTHER_MODE = re.compile(r"train|infer|eval|determ|mode|test|phase|dropout|decod|cache")
+_ANOTHER_MODE = re.compile(r"train|infer|eval|determ|mode|test|phase|use_drop|decod|cache")
 _LITERAL_METHODS = re.compile(
     r"generat|predict|sampl|(?:^|_)mc_|dropout|infer|eval|rollout|target|teacher|determ|stochastic"
 )

@@ -64,8 +64,16 @@ def between(guards: Guards | None, outer: Guards | None) -> Iterator[Guard]:
 
 
 def on_one_path(first: Guards | None, second: Guards | None) -> bool:
-    """Whether one of two places stands under all guards of the other."""
+    """Whether one of two places stands under all conditions of the other."""
+    first, second = _conditions(first), _conditions(second)
     return _stands_under(first, second) or _stands_under(second, first)
+
+
+def _conditions(guards: Guards | None) -> Guards | None:
+    """Without the innermost guards that only excuse, and so decide nothing."""
+    while guards is not None and guards.guard == Guard(excused=True):
+        guards = guards.outer
+    return guards
 
 
 def _stands_under(inner: Guards | None, outer: Guards | None) -> bool:
