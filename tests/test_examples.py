@@ -18,6 +18,7 @@ from flake8_nnx_mode import engine
 sys.path.insert(0, str(EXAMPLES))
 GOOD = sorted(f for f in EXAMPLES.glob("*.py") if not f.stem.startswith("pitfall"))
 PITFALLS = sorted(EXAMPLES.glob("pitfall_*.py"))
+FLAX = sorted((Path(nnx.__file__).parent).rglob("*.py"))
 X = jnp.linspace(-1.0, 1.0, 64).reshape(16, 4)
 
 
@@ -31,6 +32,12 @@ def same(a: jax.Array, b: jax.Array) -> bool:
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda f: f.stem)
 def test_good_examples_lint_clean(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert lint(text, file, selection=engine.Selection()) == []
+
+
+@pytest.mark.parametrize("file", FLAX, ids=lambda f: f.stem)
+def test_flax_lints_clean(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert lint(text, file, selection=engine.Selection()) == []
 

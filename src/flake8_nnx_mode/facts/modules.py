@@ -383,12 +383,14 @@ class ClassFacts:
         for definition, function in _methods(self.family):
             if not self._constructs(function):
                 whole = self._writes(definition.book, function, name)
+                if whole is None and _UPDATES_SELF.search(definition.book.text_of(function)):
+                    whole = False  # what is in it may change
                 if whole is not None:
                     yield function, whole
 
     def _writes(self, book: Book, function: Function, name: str) -> bool | None:
         """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
-        if book.mentions(function, *_DYNAMIC) or _UPDATES_SELF.search(book.text_of(function)):
+        if book.mentions(function, *_DYNAMIC):
             return True
         if not (book.mentions(function, name) and _may_write(book.text_of(function), name)):
             return None
