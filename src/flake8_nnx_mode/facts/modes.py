@@ -40,7 +40,7 @@ Mistake = Literal[
 """In order: of two on one call, the first one counts."""
 
 _TRAINING_METHODS = "train loss fit update elbo objective mc_ dropout".split()
-_LITERAL_BY_POSITION = re.compile(r",\s*(?:True|False)\s*[,)]")
+_LITERAL_BY_POSITION = re.compile(r"\bself\.[\w.\[\]]+\([^()=]*,\s*(?:True|False)\s*[,)]")
 _ANOTHER_MODE = re.compile(r"train|infer|eval|determ|mode|test|phase|use_drop|decod|cache")
 _LITERAL_METHODS = re.compile(
     r"generat|predict|sampl|(?:^|_)mc_|dropout|infer|eval|rollout|target|teacher|determ|stochastic"
@@ -136,9 +136,11 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
         return True
     if owner is not None and owner.is_module and owner.is_init_like(function):
         return False
-    if book.mentions(function, *project.settings.mode_flags):
+    flags = "|".join(map(re.escape, project.settings.mode_flags))
+    text = book.text_of(function)
+    if re.search(rf"\b(?:{flags})\s*=(?!=)", text):
         return True
-    if _LITERAL_BY_POSITION.search(book.text_of(function)):
+    if owner is not None and owner.is_module and _LITERAL_BY_POSITION.search(text):
         return True
     if owner is None:
         return names is None or book.mentions(function, *names)

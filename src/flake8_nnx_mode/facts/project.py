@@ -173,9 +173,22 @@ class Project:
         outer = function.outer if owner is None else owner.outline.outer
         if outer is not scope or scope.star_imports:
             return True  # names may come from elsewhere
-        if self.book.mentions(function, "random", *self._names_of_random):
+        if self.mentions_random(function):
             return True
         return _TAKES_KEY.search(self.book.text_of(function)) is not None
+
+    def mentions_random(self, function: Function) -> bool:
+        """Whether the text of a function names ``jax.random`` or what is in it."""
+        return self.book.mentions(function, "random", *self._names_of_random)
+
+    def may_reuse_keys(self, function: Function, owner: ClassFacts | None) -> bool:
+        """Whether the text of a function gives a reason to look for a key that is used twice."""
+        if not self.may_consume_keys(function, owner):
+            return False
+        text = self.book.text_of(function)
+        named = "|".join(self._names_of_random) or "$^"
+        uses = len(_USES_KEY.findall(text)) + len(re.findall(rf"\b(?:{named})\b(?!\.)", text))
+        return uses > 1 or (uses == 1 and _REPEATS.search(text) is not None)
 
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
         """What a function of the file at hand does."""
@@ -393,6 +406,14 @@ class Project:
 _TAKES_KEY = re.compile(
     rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)|\b(?:\w*_)?(?:key|rng|prng)\s*[,)]|\bRngs\("
 )
+_USES_KEY = re.compile(
+    rf"\b(?:{'|'.join(flax_api.SAMPLERS)})\("
+    r"|\brandom\.(?!split|fold_in|key|PRNGKey)"
+    r"|\b(?:key|rng|dropout_rng|prng_key)\s*=(?!=)"
+    r"|\brngs\s*=\s*(?!(?:self\.)?_?rngs\b|nnx)"
+    r"|(?<!split\()(?<!fold_in\()\b(?:\w*_)?(?:key|rng|prng)\s*[,)]"
+)
+_REPEATS = re.compile(r"\b(?:for|while|map|scan|fori_loop)\b")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack

@@ -56,7 +56,7 @@ class Noise(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for function, owner in project.functions():
-        if not project.may_consume_keys(function, owner):
+        if not project.mentions_random(function):
             continue
         for uncalled in project.facts(function, owner).uncalled:
             value = uncalled.value

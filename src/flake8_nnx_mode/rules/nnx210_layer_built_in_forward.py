@@ -18,12 +18,15 @@ who may fill them (`nnx.update(layer, state)`); for modules without
 parameters, statistics or noise; in methods of construction.
 """
 
+import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.building import built_and_called
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import ClassDefinition
 from flake8_nnx_mode.rules import Report, Rule
+
+_BUILDS = re.compile(r"\b_*[A-Z]\w*(?<!Error)(?<!Exception)\(|\bpartial\b")
 
 BAD = """
 from flax import nnx
@@ -53,6 +56,8 @@ class Net(nnx.Module):
 def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
         for function in module.forward_methods():
+            if _BUILDS.search(module.book.text_of(function)) is None:
+                continue
             for where, layer in built_and_called(module.facts(function)):
                 if project.book.has(where.chapter) and project.holds_state(layer):
                     of = layer.of
