@@ -357,6 +357,8 @@ class Calls(State):
             return Rngs("made" if varies else "constant", made=self._making(node))
         if name in flax_api.KEY_MAKERS:
             varies = mixed(*args.all()).traits.varies
+            if self._forward and any(isinstance(a, Given) for a in args.all()):
+                return Key("given", number=new_number())  # of a seed that somebody chose
             return Key("constant", varies=varies, number=new_number(), made=self._making(node))
         if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
             if isinstance(first, Rngs | Stream):

@@ -47,7 +47,7 @@ _LITERAL_METHODS = re.compile(
 )
 _LITERAL_CHILDREN = re.compile(
     r"teacher|target|\bema|ema(?:\b|_)|frozen|pretrained|momentum|reference|vgg|vae|clip|lpips"
-    r"|inception|perceptual|locked|feature"
+    r"|inception|perceptual|locked|feature|(?:^|[._])(?:mc|MC|Mc)(?:_|\b|[A-Z])|[Mm]onte_?[Cc]arlo"
 )
 
 
@@ -313,6 +313,8 @@ class _Judge:
         if not (child.uses_flag and (child.builtin or child.kinds)):
             return None
         if self._is_tested() or self._passed_on() or _LITERAL_CHILDREN.search(self.call.label):
+            return None
+        if _LITERAL_CHILDREN.search(owner.outline.name):
             return None
         if _LITERAL_METHODS.search(function.name) or (self.call.flags and not self._flags()):
             return None

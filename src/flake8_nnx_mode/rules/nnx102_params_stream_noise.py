@@ -29,6 +29,7 @@ from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Draw, Guards, each_guard
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.syntax.outline import Function
 
 BAD = """
 import jax
@@ -75,12 +76,15 @@ def check(project: Project) -> Iterator[Report]:
             if not (mentioned or project.may_consume_keys(function, module)):
                 continue
             facts = module.facts(function)
+            callers = [
+                caller
+                for caller in module.own_methods()
+                if caller is not function and module.book.mentions(caller, function.name)
+            ]
+            if any(_stores_what_a_lambda_gives(module, caller, function) for caller in callers):
+                continue
             initialised = facts.initialised.union(
-                *(
-                    module.facts(caller).initialised
-                    for caller in module.own_methods()
-                    if caller is not function and module.book.mentions(caller, function.name)
-                )
+                *(module.facts(caller).initialised for caller in callers)
             )
             reported: set[Draw] = set()
             for use in facts.consumptions:
@@ -101,6 +105,14 @@ def check(project: Project) -> Iterator[Report]:
                         reported.add(draw)
                         blind = not may_know_mode(project, module, function)
                         yield Report(draw.anchor, MESSAGE, None if blind else _remedy(draw))
+
+
+def _stores_what_a_lambda_gives(module: ClassFacts, caller: Function, function: Function) -> bool:
+    """``self.codebook[...] = nnx.cond(done, keep, lambda model: model.function(), self)``."""
+    called = rf"lambda[^\n]*\.{function.name}\("
+    if re.search(called, module.book.text_of(caller)) is None:
+        return False
+    return any(not write.whole for write in module.facts(caller).writes)
 
 
 def _remedy(draw: Draw) -> Remedy | None:

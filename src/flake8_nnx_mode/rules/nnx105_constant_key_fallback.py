@@ -79,8 +79,9 @@ def check(project: Project) -> Iterator[Report]:
             for test in facts.stream_tests:
                 yield Report(
                     test.anchor,
-                    f'`"{test.stream}" in rngs` is False for `nnx.Rngs(0)`, whose default stream'
-                    " serves all names: the noise is silently off; test whether there is an `Rngs`",
+                    f'`"{test.stream}" in rngs` is False for `nnx.Rngs(0)`, although its default'
+                    " stream serves all names: the stream is passed over in silence; draw from it"
+                    " without asking",
                 )
 
 

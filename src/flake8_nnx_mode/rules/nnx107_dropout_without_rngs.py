@@ -5,7 +5,7 @@ Reports `nnx.Dropout(rate)` built without `rngs` when a call of it passes none e
 switched off for good: `deterministic=True` in the constructor or in that call, or a rate of 0.
 
 ## Why it is bad
-ValueError at the first training step; evaluation hides it.
+ValueError at the first training step with a rate above 0; evaluation hides it.
 
 ## How to fix
 Give it `rngs=rngs` in the constructor, or pass `rngs=` with each call, as the explicit style of
@@ -101,8 +101,8 @@ def check(project: Project) -> Iterator[Report]:
                     reported.add(where)
                     yield Report(
                         where,
-                        "this dropout gets no `rngs`, here or when it is called: ValueError at the"
-                        " first training step; write `nnx.Dropout(..., rngs=rngs)`",
+                        "this dropout gets no `rngs`, here or when it is called: ValueError as soon"
+                        " as it drops anything; write `nnx.Dropout(..., rngs=rngs)`",
                     )
 
 
