@@ -33,6 +33,7 @@ from flake8_nnx_mode.facts.values import (
     Flag,
     FunctionDefinition,
     Given,
+    Guard,
     Guards,
     Instance,
     Items,
@@ -249,7 +250,7 @@ class Calls(State):
                 unchanged
                 and index not in self._last
                 and not any(key.attribute for key in use.keys)
-                and all(guard.flags for guard in between(use.guards, guards))
+                and all(g.flags or g == Guard(excused=True) for g in between(use.guards, guards))
             ):
                 self.facts.reuses.append(Reuse(use, use))
 

@@ -80,7 +80,8 @@ _LOOPS = frozenset(
     | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
 )
 """What calls a function again and again."""
-_WITHOUT_EFFECT = frozenset({"jax.lax.stop_gradient", "jax.eval_shape", "flax.nnx.eval_shape"})
+_STOPS_GRADIENT = Symbol("jax.lax.stop_gradient")
+_WITHOUT_EFFECT = frozenset({"jax.eval_shape", "flax.nnx.eval_shape"})
 
 
 class Flow(Calls):
@@ -592,7 +593,9 @@ class Flow(Calls):
         positional: list[Value] = []
         keywords: list[tuple[str, Value]] = []
         open_ = False
-        if isinstance(func, Symbol) and func.name in _WITHOUT_EFFECT | flax_api.VARIABLES:
+        if func == _STOPS_GRADIENT:
+            self._guards = Guards(Guard(strings=frozenset({"stop_gradient"}), excused=True), outer)
+        elif isinstance(func, Symbol) and func.name in _WITHOUT_EFFECT | flax_api.VARIABLES:
             self._guards = Guards(_EXCUSED, outer)
         for argument in node.args:
             value = _value((yield argument.value))
@@ -610,7 +613,7 @@ class Flow(Calls):
             if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
                 self._guards = Guards(Guard(flags), self._guards)
         args = Arguments(tuple(positional), tuple(keywords), open_)
-        if func == Symbol("jax.lax.stop_gradient"):
+        if func == _STOPS_GRADIENT:
             given = (a.value.id for a in node.args if isinstance(a.value, code.Name))
             self.facts.stopped.update(self._produced[n] for n in given if n in self._produced)
         start, first = new_number(), len(self.facts.consumptions)

@@ -325,7 +325,9 @@ class _Judge:
             if not (isinstance(value.value, bool) and isinstance(argument.value, code.Constant)):
                 continue
             trains = value.value == mode.train_like
-            if self._is_under_another_mode() or (not trains and self._is_second_pass()):
+            if self._is_under_another_mode() or (
+                not trains and not child.builtin and self._is_second_pass()
+            ):
                 return None
             if self._flags() or (trains and function.name == "__call__"):
                 flags = self._flags()
