@@ -172,20 +172,20 @@ class Calls(State):
                 value, given = args.get(name, index), _argument_of(node, name, index)
                 if value is not None and given is not None and _may_be_key(value):
                     self._consume(value, name, node, given)
-            return
         is_child = isinstance(func, Instance) or (
             isinstance(func, Method) and isinstance(func.receiver, Instance | SelfObject)
         )
         for name, value in args.keywords:
+            given = _argument_of(node, name, None) or node.func
             if name not in flax_api.KEY_KEYWORDS:
                 continue
-            given = _argument_of(node, name, None) or node.func
-            if any(isinstance(option, Key) for option in options(value)):
+            if any(isinstance(o, Rngs) and o.made_here for o in options(value)):
+                if is_child or isinstance(func, Given):
+                    self._consume(value, name, node, given)
+            elif taken is None and any(isinstance(option, Key) for option in options(value)):
                 builds = is_built_by(func)
                 self._consume(value, name, node, given, builds=builds, draws=is_child)
-            elif (is_child and _may_be_key(value)) or (
-                isinstance(func, Given) and isinstance(value, Rngs) and value.made_here
-            ):
+            elif taken is None and is_child and _may_be_key(value):
                 self._consume(value, name, node, given)
 
     def _consume(

@@ -314,13 +314,8 @@ class Project:
         return tuple(
             (None if parameter.kind == "keyword-only" else index, parameter.name)
             for index, parameter in enumerate(own)
-            if ("given", parameter.name) in taken or self._is_rngs(book, function, parameter)
+            if ("given", parameter.name) in taken
         )
-
-    def _is_rngs(self, book: Book, function: Function, parameter: Parameter) -> bool:
-        """Whether a parameter is an ``nnx.Rngs``, or called so."""
-        value = self.names.annotation(book, function.outer, parameter.annotation)
-        return value == Symbol("flax.nnx.Rngs") or parameter.name == "rngs"
 
     def keys_taken_by_method(
         self, owner: ClassFacts, name: str, level: int

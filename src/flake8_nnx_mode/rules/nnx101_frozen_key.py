@@ -35,7 +35,6 @@ from flake8_nnx_mode.facts.values import Key, each_guard
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor
-from flake8_nnx_mode.syntax.chapter import Chapter
 from flake8_nnx_mode.syntax.outline import Function
 
 BAD = """
@@ -118,7 +117,7 @@ def _remedy(project: Project, module: ClassFacts, function: Function, key: Key) 
 
 def _uses(module: ClassFacts, name: str) -> list[Anchor]:
     """Where `self.name` is read, if each time only for a key to be consumed; else nowhere."""
-    places: dict[tuple[Chapter, int], Anchor] = {}
+    places: dict[tuple[object, int], Anchor] = {}
     for method in module.own_methods():
         if not module.book.mentions(method, name):
             continue
