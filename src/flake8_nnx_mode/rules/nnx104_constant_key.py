@@ -1,9 +1,9 @@
 """A forward pass makes its key from constants.
 
 ## What it does
-Reports a key or `nnx.Rngs` built from constants (`jax.random.key(0)`, `nnx.Rngs(0)`) that a forward
-method consumes, or a compiled function that calls a module; and a key of the Python module around
-it that is consumed there.
+Reports a key or `nnx.Rngs` built from constants (`jax.random.key(0)`, `nnx.Rngs(0)`) that a
+forward method consumes, or a compiled function that calls a module; and a key of the Python module
+around it that is consumed there.
 
 ## Why it is bad
 Every call sees the same noise: the same units are dropped at each training step, and the model
@@ -16,8 +16,9 @@ take a key or an `nnx.Rngs` as an argument.
 ## When it stays silent
 In methods of construction, `main` and tests; inside `eval_shape`; when the key serves an initial
 carry, or is folded with something that varies; as the default where the caller gave none (NNX105);
-on the branch for evaluation; where the module that was built is overwritten by `nnx.update`; in
-methods named for it (`initialize_carry`, `dummy_inputs`).
+on the branch for evaluation; where the numbers become a Variable, or replace what has the wrong
+shape; for a seed that the object keeps; for `permutation` and `orthogonal`; in methods named for
+it (`initialize_carry`, `evaluate`, `summary`, `export`, `fixed_noise`).
 """
 
 from collections.abc import Iterator

@@ -7,8 +7,8 @@ Reports a key or `nnx.Rngs` made from constants that a forward method falls back
 
 ## Why it is bad
 A model that was built without `rngs` trains, with the same noise at every call, instead of saying
-that it needs them. The test for a stream is false although `rngs.dropout()` would work: the default
-stream serves all names.
+that it needs them. The test for a stream is false although `rngs.dropout()` would work: the
+default stream serves all names.
 
 ## How to fix
 Require the `Rngs`, or raise where there is none. Ask `rngs is not None`, not for a name.

@@ -1,9 +1,10 @@
 """One key is consumed twice.
 
 ## What it does
-Reports a key that is handed to two samplers of `jax.random`, or to two calls by `key=`, `rng=`,
-`rngs=` and their like, on one path through a function, without a `split` or `fold_in` in between;
-and a key from outside a loop that is consumed in it without depending on the round.
+Reports a key that is handed to two samplers of `jax.random`, to two layers or modules by `rngs=`
+or `key=`, or to functions that draw from it, on one path through a function, without a `split` or
+`fold_in` in between; and a key from outside a loop that is consumed in it without depending on the
+round.
 
 ## Why it is bad
 A key gives the same numbers each time: what should be independent noise is the same noise, the
@@ -15,8 +16,10 @@ draw anew from a stream, `rngs.noise()`.
 
 ## When it stays silent
 For uses on different branches, or under conditions that may exclude each other; for keys kept on
-`self` (NNX101); when both uses permute or choose, which keeps arrays aligned; in tests, where equal
-noise is often the point; when it is not known that a key is meant.
+`self` (NNX101); when both uses permute or choose, which keeps arrays aligned; in tests and checks,
+where equal noise is often the point; after `jax.random.clone`; where a key is handed to a function
+or class that was not read, which may only keep it, or to one that folds something in; when the use
+ends the loop.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """A dropout layer has no `rngs`, neither from its constructor nor from its calls.
 
 ## What it does
-Reports `nnx.Dropout(rate)` built without `rngs` when a call of it passes none either, and it is not
-switched off for good: `deterministic=True` in the constructor or in that call, or a rate of 0.
+Reports `nnx.Dropout(rate)` built without `rngs` when a call of it passes none either, and it is
+not switched off for good: `deterministic=True` in the constructor or in that call, or a rate of 0.
 
 ## Why it is bad
 ValueError at the first training step with a rate above 0; evaluation hides it.
@@ -14,7 +14,7 @@ Flax does.
 ## When it stays silent
 When every call that can be seen passes `rngs`, or none can be seen; with `**kwargs`; when the
 attribute `rngs` or `deterministic` of the layer is set afterwards, or its mode by `.eval()` or a
-view.
+view; when the call asks first whether it is a dropout; when `deterministic` is not a constant.
 """
 
 import re

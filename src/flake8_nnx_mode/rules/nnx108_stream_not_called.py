@@ -12,8 +12,8 @@ Call the stream: `self.rngs.dropout()`. The fix is safe for a stream. For the wh
 unsafe: `rngs()` draws from the default stream, which not every model has.
 
 ## When it stays silent
-When it is not known that the object is an `nnx.Rngs`: a parameter that is only called so may hold a
-key, or a dict of keys.
+When it is not known that the object is an `nnx.Rngs`: a parameter that is only called so may hold
+a key, or a dict of keys.
 """
 
 from collections.abc import Iterator

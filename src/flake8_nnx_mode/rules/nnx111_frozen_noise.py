@@ -12,8 +12,8 @@ random features are often meant; a mask for training only is not, as a rule.
 Keep the stream, `self.rngs = rngs.fork()`, and sample in the forward method.
 
 ## When it stays silent
-When the attribute is assigned again after construction; when it is an `nnx.Param`; outside tests of
-the mode, where fixed features are used in both modes.
+When the attribute is assigned again after construction; when it is an `nnx.Param`; outside tests
+of the mode, where fixed features are used in both modes.
 """
 
 from collections.abc import Iterator

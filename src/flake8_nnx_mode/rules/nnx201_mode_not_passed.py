@@ -19,9 +19,10 @@ The fix adds the argument; it is safe, and not offered where the flag may be Non
 be negated.
 
 ## When it stays silent
-When an argument of the call depends on the flag in any way; with `*args` or `**kwargs`; on a branch
-that tests the flag; after `self.train()`, `self.eval()` or `self.set_attributes()`; when the caller
-deleted its flag or the child ignores it; when the child is not known.
+When an argument of the call depends on the flag in any way; with `*args` or `**kwargs`; on a
+branch that tests the flag; after `self.train()`, `self.eval()` or `self.set_attributes()`; when
+the caller deleted its flag or the child ignores it; in construction, where shapes are probed; for
+a teacher or a frozen network that evaluates by default; when the child is not known.
 """
 
 from collections.abc import Iterator

@@ -11,12 +11,13 @@ second the call is a TypeError.
 
 ## How to fix
 Pass it by name: `self.mlp(x, deterministic=deterministic)`. The fix is safe; it is not offered
-where other positional arguments follow, or where the flag may be None and would have to be negated.
+where other positional arguments follow, or where the flag may be None and would have to be
+negated.
 
 ## When it stays silent
-When the child has no mode flag, so that the flag may travel by another name; when the call tells
-the mode as well; when the parameter's name is about modes (`inference`, `is_testing`); with `*args`
-on either side; into a flag of the opposite meaning (NNX204).
+When the child is a class of yours without a mode flag: it may travel by another name; when the
+call tells the mode as well; when the parameter's name is about modes (`inference`, `is_testing`);
+with `*args` on either side; into a flag of the opposite meaning (NNX204).
 """
 
 from collections.abc import Iterator

@@ -13,10 +13,11 @@ Pass the flag of the method on (`deterministic=not train`), or leave the argumen
 `.train()`, `.eval()` and views decide.
 
 ## When it stays silent
-On a branch that tests the mode; under `jax.lax.stop_gradient` and for children called teacher,
-target or frozen; in methods named for it (`generate`, `predict`, `sample`, `mc_...`,
-`..._with_dropout`); when another argument depends on the flag; when the caller deleted its flag;
-for children that have no layer with a mode, or that are not known.
+On a branch that tests the mode, by whatever name; where the result goes through
+`jax.lax.stop_gradient`; for children called teacher, target, frozen or mc; in methods named for it
+(`generate`, `predict`, `sample`, `mc_...`, `..._with_dropout`); for a network that evaluates here
+and gets the flag elsewhere in the method; when another argument depends on the flag; when the
+caller deleted its flag; for children that have no layer with a mode, or that are not known.
 """
 
 from collections.abc import Iterator

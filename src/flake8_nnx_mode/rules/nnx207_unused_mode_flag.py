@@ -13,8 +13,9 @@ Pass it to the layers that have a mode. If it is there for the sake of an interf
 `del train`.
 
 ## When it stays silent
-When NNX201, 203, 204 or 205 reports a call in the method; for abstract methods and those that
-override one of a base; when a base is not known; when nothing in the class is known to have a mode.
+When another rule reports what a call in the method does with its mode; for abstract methods and
+those that override one of a base; when a base is not known; when nothing that the call reaches is
+known to have a mode or to draw; when construction set the mode.
 """
 
 from collections.abc import Iterator

@@ -13,8 +13,9 @@ Call it as a statement of its own, `model.eval()`, and go on with `model`. The f
 `model = model.eval()` is safe.
 
 ## When it stays silent
-When the class, or one of its bases, defines the method itself; for objects that are not known to be
-nnx modules; as the body of a lambda or the element of a comprehension that is a statement.
+When the class, or one of its bases, defines the method itself; for objects that are not known to
+be nnx modules; as the body of a lambda or the element of a comprehension that is a statement; when
+it is printed, compared with None, or returned by a function annotated `-> None`.
 """
 
 import re

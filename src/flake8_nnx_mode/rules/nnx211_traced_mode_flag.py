@@ -1,8 +1,8 @@
 """A compiled function tests a mode flag that is not static.
 
 ## What it does
-Reports a function under `nnx.jit` or `jax.jit` that tests its mode flag (`if train:`, `not train`),
-or passes it to a layer that does, when the flag is not among `static_argnames` or
+Reports a function under `nnx.jit` or `jax.jit` that tests its mode flag (`if train:`, `not
+train`), or passes it to a layer that does, when the flag is not among `static_argnames` or
 `static_argnums`.
 
 ## Why it is bad
@@ -14,8 +14,8 @@ Make it static: `@nnx.jit(static_argnames="train")`, or compile two functions, o
 
 ## When it stays silent
 When the static arguments are not literals; when the flag is only used in `jnp.where`,
-`jax.lax.cond` or `nnx.cond`; when it has a default and no call in the file gives another value; for
-layers that are not known.
+`jax.lax.cond` or `nnx.cond`; when it has a default and no call in the file gives another value;
+for layers that are not known.
 """
 
 from collections.abc import Iterator

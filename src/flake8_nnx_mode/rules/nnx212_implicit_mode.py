@@ -6,9 +6,9 @@ statistics, when neither the call nor the layer's constructor says which mode it
 that pass the mode explicitly, `train` from the top down to every layer that heeds it.
 
 ## Why it is bad
-The mode then depends on what was done to the object before: `.train()`, `.eval()`, `nnx.view`. This
-is how Flax is normally used, and so the rule is off by default. In a code base that passes flags,
-such a layer is one that was forgotten: layers train unless told otherwise.
+The mode then depends on what was done to the object before: `.train()`, `.eval()`, `nnx.view`.
+This is how Flax is normally used, and so the rule is off by default. In a code base that passes
+flags, such a layer is one that was forgotten: layers train unless told otherwise.
 
 ## How to fix
 Give the method a mode flag and pass it: `self.dropout(x, deterministic=not train)`.

@@ -6,8 +6,8 @@ constant other than `None`.
 
 ## Why it is bad
 `nnx.view` calls `set_view` of every layer for every view, with only the keywords that the view
-names. A required parameter makes each view that does not name it a TypeError; another default makes
-it reset the mode behind the user's back.
+names. A required parameter makes each view that does not name it a TypeError; another default
+makes it reset the mode behind the user's back.
 
 ## How to fix
 Give it the default `None`, and change the attribute only under `if name is not None:`.

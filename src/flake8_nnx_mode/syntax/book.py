@@ -26,6 +26,7 @@ class Refusal:
     """A chapter that LibCST does not read; ``line`` is where it begins."""
 
     line: int
+    what: str
     reason: str
 
 
@@ -109,7 +110,8 @@ class Book:
                     first = self._first_line(function)
                     chapter = Chapter.of_function(self.lines, first, function.last_line)
             except ChapterRefusedError as refused:
-                self.refusals.append(Refusal(function.node.lineno, str(refused)))
+                what = "this function" if function.name else "the statements outside functions"
+                self.refusals.append(Refusal(function.node.lineno, what, str(refused)))
                 self._chapters[key] = None
             else:
                 self._chapters[key] = chapter
