@@ -387,3 +387,21 @@ def test_helpers_that_call_helpers(kind: str) -> None:
         call = "self.key0()"
     text = HEAD + head + METHOD.replace("return jax", f"x = {call}\n        return jax") + tail
     assert [f.code for f in lint(text)] == ["NNX101"]
+
+
+def test_a_script_that_libcst_refuses_is_named() -> None:
+    text = "import jax\nfrom flax import nnx\n(key): jax.Array = jax.random.key(0)\n" + (
+        "a = jax.random.normal(key)\nb = jax.random.normal(key)\n"
+    )
+    (finding,) = lint(text)
+    assert finding.code == "NNX000"
+    assert "what stands outside functions, so it was not checked" in finding.message
+
+
+def test_a_script_is_checked() -> None:
+    text = "import jax\nfrom flax import nnx\nkey = jax.random.key(0)\n" + (
+        "a = jax.random.normal(key)\nif a > 0:\n    b = jax.random.normal(key)\n"
+    )
+    assert [(f.code, f.span.start.line, f.span.start.column) for f in lint(text)] == [
+        ("NNX106", 6, 8)
+    ]

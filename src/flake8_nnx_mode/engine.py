@@ -133,7 +133,7 @@ def _check(book: "Book", settings: Settings, selection: Selection) -> Iterator[F
         yield failure
     for refusal in book.refusals:
         place = Position(refusal.line, 0)
-        message = f"LibCST cannot read {refusal.what}, so not checked: {refusal.reason}"
+        message = f"LibCST cannot read {refusal.what}, so it was not checked: {refusal.reason}"
         yield Finding(Span(place, place), NOT_ANALYSED, message)
 
 

@@ -149,7 +149,7 @@ class Project:
         """Whether a function or class of that name, in the file at hand, is there to test."""
         file = self.book.path.name
         return (
-            name.lower().startswith(("test", "check", "assert", "verify"))
+            _TESTS.match(name) is not None
             or file.startswith("test_")
             or file.endswith(("_test.py", "conftest.py"))
         )
@@ -408,6 +408,7 @@ _USES_KEY = re.compile(
     r"|\brngs\s*=\s*(?!(?:self\.)?_?rngs\b|nnx)"
     r"|(?<!split\()(?<!fold_in\()\b(?:\w*_)?(?:key|rng|prng)\s*[,)]"
 )
+_TESTS = re.compile(r"[Tt]est|(?:check|assert|verify)(?:_|$)")
 _REPEATS = re.compile(r"\b(?:for|while|map|scan|fori_loop)\b")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")

@@ -110,7 +110,7 @@ class Book:
                     first = self._first_line(function)
                     chapter = Chapter.of_function(self.lines, first, function.last_line)
             except ChapterRefusedError as refused:
-                what = "this function" if function.name else "the statements outside functions"
+                what = "this function" if function.name else "what stands outside functions"
                 self.refusals.append(Refusal(function.node.lineno, what, str(refused)))
                 self._chapters[key] = None
             else:
