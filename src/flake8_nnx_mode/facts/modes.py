@@ -136,9 +136,8 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
         return True
     if owner is not None and owner.is_module and owner.is_init_like(function):
         return False
-    flags = "|".join(map(re.escape, project.settings.mode_flags))
     text = book.text_of(function)
-    if re.search(rf"\b(?:{flags})\s*=(?!=)", text):
+    if project.names_mode.search(text):
         return True
     if owner is not None and owner.is_module and _LITERAL_BY_POSITION.search(text):
         return True

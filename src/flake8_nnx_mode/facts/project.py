@@ -177,6 +177,17 @@ class Project:
             return True
         return _TAKES_KEY.search(self.book.text_of(function)) is not None
 
+    @cached_property
+    def _named_random(self) -> re.Pattern[str]:
+        named = "|".join(self._names_of_random) or "$^"
+        return re.compile(rf"\b(?:{named})\b(?!\.)")
+
+    @cached_property
+    def names_mode(self) -> re.Pattern[str]:
+        """``train=``, ``deterministic=``, ...: a mode given by name."""
+        flags = "|".join(map(re.escape, self.settings.mode_flags))
+        return re.compile(rf"\b(?:{flags})\s*=(?!=)")
+
     def mentions_random(self, function: Function) -> bool:
         """Whether the text of a function names ``jax.random`` or what is in it."""
         return self.book.mentions(function, "random", *self._names_of_random)
@@ -186,8 +197,7 @@ class Project:
         if not self.may_consume_keys(function, owner):
             return False
         text = self.book.text_of(function)
-        named = "|".join(self._names_of_random) or "$^"
-        uses = len(_USES_KEY.findall(text)) + len(re.findall(rf"\b(?:{named})\b(?!\.)", text))
+        uses = len(_USES_KEY.findall(text)) + len(self._named_random.findall(text))
         return uses > 1 or (uses == 1 and _REPEATS.search(text) is not None)
 
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:

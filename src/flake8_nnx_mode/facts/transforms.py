@@ -46,12 +46,11 @@ def jitted(project: Project) -> Iterator[Jitted]:
     ) -> Jitted:
         own = function.parameters
         names = tuple(p.name for p in own if p.kind != "keyword-only")
-        calls = _calls_of(project, name, is_method=owners[function] is not None)
-        flags = {
-            p.name: p.required or any(_gives(call, p.name, names) for call in calls)
-            for p in own
-            if project.is_mode_flag(p)
-        }
+        flags = {p.name: p.required for p in own if project.is_mode_flag(p)}
+        if not all(flags.values()):
+            calls = _calls_of(project, name, is_method=owners[function] is not None)
+            for flag, required in flags.items():
+                flags[flag] = required or any(_gives(call, flag, names) for call in calls)
         facts = project.facts(function, owners[function])
         return Jitted(function.name, by, _static(names, args), flags, facts, where)
 

@@ -104,7 +104,9 @@ def _meant(name: str, declared: set[str]) -> str | None:
     near = [
         known
         for known in sorted(declared)
-        if _distance(name, known) <= edits and name[0] == known[0]
+        if name[0] == known[0]
+        and abs(len(name) - len(known)) <= edits
+        and _distance(name, known) <= edits
     ]
     return min(near, key=lambda known: _distance(name, known), default=None)
 
