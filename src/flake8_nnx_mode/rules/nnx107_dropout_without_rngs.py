@@ -72,8 +72,9 @@ _DROPOUT = "flax.nnx.Dropout"
 
 def check(project: Project) -> Iterator[Report]:
     names = "|".join(project.names_for(_DROPOUT))
-    built = re.findall(rf"\b(?:{names})\(((?:[^()]|\([^()]*\))*)\)", project.book.text)
-    if all("rngs" in arguments for arguments in built):
+    text = project.book.text
+    with_rngs = re.findall(rf"\b(?:{names})\((?:[^()]|\([^()]*\))*?\brngs\b", text)
+    if len(with_rngs) == len(re.findall(rf"\b(?:{names})\(", text)):
         return
     reported: set[Anchor] = set()
     for function, owner in project.functions():
