@@ -27,14 +27,13 @@ def built_and_called(facts: FunctionFacts) -> Iterator[tuple[Anchor, Instance]]:
     like a function: one that is told everything when it is called.
     """
     seen = set()
+    elsewhere = facts.kept | facts.handed_on
     for call in facts.calls:
         for child in options(call.child):
             if not isinstance(child, Instance) or child.made is None:
                 continue
             where = child.made.anchor
-            mine = (
-                where.chapter is call.anchor.chapter and where not in facts.kept | facts.handed_on
-            )
+            mine = where.chapter is call.anchor.chapter and where not in elsewhere
             if mine and where not in seen and _is_all_new(child) and not _is_told(child, call):
                 seen.add(where)
                 yield where, child

@@ -16,6 +16,9 @@ from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor
 from flake8_nnx_mode.syntax.outline import Function
 
+KeysTaken = tuple[tuple[int | None, str], ...]
+"""The parameters of a function that it draws from, by index in a call, if any, and name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Consumption:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from flake8_nnx_mode.facts.events import Consumption, FunctionFacts, LocalRun
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.transforms import jitted
-from flake8_nnx_mode.facts.values import Guards, Key, Making, each_guard
+from flake8_nnx_mode.facts.values import Guards, Key, each_guard
 from flake8_nnx_mode.syntax.book import Anchor
-from flake8_nnx_mode.syntax.outline import Function
 
 _MEANT = re.compile(
     r"carry|dummy|example|shapes?$|(?:^|_)init|eval|valid|summar|tabulate|flops|export|bench|profil"
@@ -29,8 +28,12 @@ class ConstantKey:
     """Whether it is only used where the caller gave no other."""
 
 
-def constant_keys(project: Project) -> Iterator[ConstantKey]:
+def constant_keys(project: Project) -> tuple[ConstantKey, ...]:
     """All of them in the file at hand, each once."""
+    return project.remember(constant_keys, lambda: tuple(_constant_keys(project)))
+
+
+def _constant_keys(project: Project) -> Iterator[ConstantKey]:
     reported = set()
     for facts in _places(project):
         for use in facts.consumptions:
@@ -48,7 +51,7 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
         if project.is_for_tests(module.outline.name):
             continue
         for function in module.forward_methods():
-            if _is_concerned(function) and project.may_consume_keys(function, module):
+            if not _MEANT.search(function.name) and project.may_consume_keys(function, module):
                 yield module.facts(function)
     for compiled in jitted(project):
         facts, name = compiled.facts, compiled.within
@@ -58,20 +61,16 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
             yield facts
 
 
-def _is_concerned(function: Function) -> bool:
-    return _MEANT.search(function.name) is None
-
-
 def _constant(project: Project, use: Consumption) -> Iterator[ConstantKey]:
     constant = [key for key in use.keys if _is_constant(key)]
     alone = len(constant) == len(use.keys)
     for key in constant:
-        here = key.made is not None and project.book.has(key.made.anchor.chapter)
-        guards = key.made.guards if isinstance(key.made, Making) and here else None
-        fallback = not alone or _is_optional(guards if here else use.guards)
-        if not (_is_excused(use.guards) or _is_excused(guards)):
-            where = key.made.anchor if key.made is not None and here else use.anchor
-            yield ConstantKey(use, where, fallback)
+        made = key.made
+        if made is not None and not project.book.has(made.anchor.chapter):
+            made = None
+        fallback = not alone or _is_optional(use.guards if made is None else made.guards)
+        if not (_is_excused(use.guards) or (made is not None and _is_excused(made.guards))):
+            yield ConstantKey(use, use.anchor if made is None else made.anchor, fallback)
             if alone:
                 break
 

@@ -84,12 +84,13 @@ def mode_mistakes(
 
     Where a mode is only implicit, that is left out unless ``implicit``.
     """
-    if not (implicit or _may_tell_modes(project, function, owner)):
+    may = project.remember(
+        (_may_tell_modes, function), lambda: _may_tell_modes(project, function, owner)
+    )
+    if not (implicit or may):
         return
-    known = project.mode_mistakes
-    if function not in known:
-        known[function] = tuple(_find(project, function, owner))
-    for mistake in known[function]:
+    found = project.remember((_find, function), lambda: tuple(_find(project, function, owner)))
+    for mistake in found:
         if implicit or mistake.mistake != "implicit":
             yield mistake
 
@@ -131,7 +132,6 @@ def _find(project: Project, function: Function, owner: ClassFacts | None) -> Ite
 def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | None) -> bool:
     """Whether the text of the function, or of its class, gives a reason to read the body."""
     book = project.book
-    names = project.mode_taking_names(book)
     if any(project.is_mode_flag(p) for p in function.parameters):
         return True
     if owner is not None and owner.is_module and owner.is_init_like(function):
@@ -142,6 +142,7 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
     if owner is not None and owner.is_module and _LITERAL_BY_POSITION.search(text):
         return True
     if owner is None:
+        names = project.mode_taking_names(book)
         return names is None or book.mentions(function, *names)
     return any(_names_a_mode_taker(project, definition) for definition in owner.ancestry.classes)
 

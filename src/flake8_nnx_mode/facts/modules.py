@@ -283,6 +283,12 @@ class ClassFacts:
                         pending.append(other)
         return frozenset(start - forward)
 
+    def _constructors(self) -> Iterator[tuple[ClassDefinition, Function]]:
+        """The methods of construction, its own and inherited ones, each with its class."""
+        for definition, function in _methods(self.ancestry.classes):
+            if self.is_init_like(function):
+                yield definition, function
+
     def own_methods(self) -> Iterator[Function]:
         """The methods that the class itself defines."""
         yield from self.outline.methods.values()
@@ -346,8 +352,8 @@ class ClassFacts:
         values: list[Value] = []
         if any(name in definition.outline.methods for definition in self.ancestry.classes):
             return None  # a property, perhaps with a setter
-        for definition, function in _methods(self.ancestry.classes):
-            if self.is_init_like(function) and definition.book.mentions(function, name):
+        for definition, function in self._constructors():
+            if definition.book.mentions(function, name):
                 written = self.facts(function, definition, level).writes
                 values += (w.value for w in written if w.name == name and w.whole)
         writers = list(self._writers(name))
@@ -401,9 +407,8 @@ class ClassFacts:
     def modes_set(self) -> frozenset[str]:
         """Attributes whose mode construction sets in place; ``*`` for all of them."""
         found: set[str] = set()
-        for definition, function in _methods(self.ancestry.classes):
-            if self.is_init_like(function):
-                found |= self.facts(function, definition).modes_set
+        for definition, function in self._constructors():
+            found |= self.facts(function, definition).modes_set
         return frozenset(found)
 
     @cached_property
@@ -428,19 +433,20 @@ class ClassFacts:
         if not self.ancestry.known:
             return True
         hides = re.compile(rf"\.{name}\s*(?::[^=\n]*)?=(?!=)")
-        return any(
-            name in d.outline.scope.bindings
-            or name in d.outline.fields
-            or any(hides.search(d.book.text_of(f)) for f in d.outline.methods.values())
-            for d in self.family
+        return self._declares(name) or any(
+            hides.search(definition.book.text_of(function))
+            for definition, function in _methods(self.family)
         )
+
+    def _declares(self, name: str) -> bool:
+        """Whether a class body in the family binds or annotates ``name``."""
+        outlines = [definition.outline for definition in self.family]
+        return any(name in o.scope.bindings or name in o.fields for o in outlines)
 
     def assigns(self, name: str) -> bool:
         """Whether anything in the family may define ``self.name``."""
-        for definition in self.family:
-            outline = definition.outline
-            if name in outline.scope.bindings or name in outline.fields:
-                return True
+        if self._declares(name):
+            return True
         for definition, function in _methods(self.family):
             if self._writes(definition.book, function, name) is not None:
                 return True
@@ -485,14 +491,14 @@ class ClassFacts:
         return function
 
     def _mode_parameters(self, function: Function) -> Iterator[ModeParameter]:
-        for index, parameter in enumerate(function.parameters):
+        for position, parameter in function.as_called(bound=True):
             train_like = self.project.settings.mode_flags.get(parameter.name)
             if train_like is not None and self.project.is_mode_flag(parameter):
                 default = _constant(parameter)
                 yield ModeParameter(
                     parameter.name,
                     train_like,
-                    None if parameter.kind == "keyword-only" else index - 1,
+                    position,
                     parameter.required,
                     isinstance(default, bool) and default == train_like,
                 )
@@ -527,15 +533,13 @@ class ClassFacts:
         """Whether the text of a method of construction, also an inherited one, has such a word."""
         return any(
             definition.book.mentions(function, *words)
-            for definition, function in _methods(self.ancestry.classes)
-            if self.is_init_like(function)
+            for definition, function in self._constructors()
         )
 
     def writes_of_construction(self) -> Iterator[AttributeWrite]:
         """What methods of construction assign, its own and inherited ones."""
-        for definition, function in _methods(self.ancestry.classes):
-            if self.is_init_like(function):
-                yield from self.facts(function, definition).writes
+        for definition, function in self._constructors():
+            yield from self.facts(function, definition).writes
 
     def kind_in(self, kind: Kind, made_with: Arguments | None) -> Iterator[Kind]:
         """``kind`` for an instance: its rate may be 0 by default, or come from further up."""
@@ -545,13 +549,13 @@ class ClassFacts:
         found = self.find_method("__init__")
         if found is None or made_with is None or made_with.open:
             return  # not known
-        parameters = [p for p in found[1].parameters[1:] if not p.kind.startswith("var-")]
-        index = next((i for i, p in enumerate(parameters) if p.name == kind.rate), None)
-        if index is None:
+        by_name = {p.name: (index, p) for index, p in found[1].as_called(bound=True)}
+        if kind.rate not in by_name:
             return
+        index, parameter = by_name[kind.rate]
         given = made_with.get(kind.rate, index)
         if given is None:
-            given = Constant(_constant(parameters[index]))
+            given = Constant(_constant(parameter))
         match given:
             case Constant(value) if not value or not isinstance(value, int | float):
                 return

@@ -2,12 +2,13 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from types import UnionType
+from typing import TypeVar, cast
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FunctionFacts
+from flake8_nnx_mode.facts.events import FunctionFacts, KeysTaken
 from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.modules import ClassFacts, Kind, decorator_names, written_attributes
 from flake8_nnx_mode.facts.names import Names
@@ -16,7 +17,6 @@ from flake8_nnx_mode.facts.values import (
     UNKNOWN,
     Arguments,
     Boxed,
-    Choice,
     ClassDefinition,
     Constant,
     Flag,
@@ -30,17 +30,16 @@ from flake8_nnx_mode.facts.values import (
     SelfObject,
     Stream,
     Symbol,
-    Table,
     Value,
     choose,
+    contained,
     replaced,
 )
 from flake8_nnx_mode.settings import Settings
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported, Parameter
 
-if TYPE_CHECKING:
-    from flake8_nnx_mode.facts.modes import ModeMistake
+_T = TypeVar("_T")
 
 
 class Project:
@@ -57,10 +56,14 @@ class Project:
         self._functions: dict[Function, FunctionFacts] = {}
         self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
         self._assigned: dict[Book, frozenset[str]] = {}
-        self._names_for: dict[str, tuple[str, ...]] = {}
         self._nested = 0
-        self.mode_mistakes: dict[Function, tuple[ModeMistake, ...]] = {}
-        """What ``facts.modes`` found, by function: several rules ask for it."""
+        self._remembered: dict[Hashable, object] = {}
+
+    def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
+        """What ``find`` finds; it is asked once for each ``what``, as several rules ask for it."""
+        if what not in self._remembered:
+            self._remembered[what] = find()
+        return cast("_T", self._remembered[what])
 
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
         """What is known of a class of the project."""
@@ -124,26 +127,23 @@ class Project:
 
     def module_level(self, value: Value) -> tuple[str, ...]:
         """The names that the module of the file at hand binds to ``value`` by assignment."""
-        scope = self.book.outline.module
-        return tuple(
-            name
-            for name, bindings in scope.bindings.items()
-            if isinstance(bindings[0], Assigned)
-            and self.names.lookup(self.book, scope, name) == value
-        )
+        return tuple(self._names_of(lambda held: held == value, Assigned))
 
     def names_for(self, name: str) -> tuple[str, ...]:
         """What the file at hand calls something outside: ``Drop`` for ``flax.nnx.Dropout``."""
-        if name not in self._names_for:
-            scope = self.book.outline.module
-            found = {
-                local
-                for local, bindings in scope.bindings.items()
-                if isinstance(bindings[0], Imported | Assigned)
-                and self.names.lookup(self.book, scope, local) == Symbol(name)
-            }
-            self._names_for[name] = (name.rpartition(".")[2], *sorted(found))
-        return self._names_for[name]
+        local = self._names_of(lambda held: held == Symbol(name), Imported | Assigned)
+        return (name.rpartition(".")[2], *sorted(local))
+
+    def _names_of(
+        self, wanted: Callable[[Value | None], bool], bound_by: type | UnionType
+    ) -> Iterator[str]:
+        """The names of the file's own scope that stand for what is ``wanted``."""
+        scope = self.book.outline.module
+        for name, bindings in scope.bindings.items():
+            if isinstance(bindings[0], bound_by) and wanted(
+                self.names.lookup(self.book, scope, name)
+            ):
+                yield name
 
     def is_for_tests(self, name: str) -> bool:
         """Whether a function or class of that name, in the file at hand, is there to test."""
@@ -157,15 +157,11 @@ class Project:
     @cached_property
     def _names_of_random(self) -> tuple[str, ...]:
         """Names in the file at hand for ``jax.random`` and what is in it."""
-        scope = self.book.outline.module
-        plain = (Imported, Assigned)
-        return tuple(
-            name
-            for name, bindings in scope.bindings.items()
-            if isinstance(bindings[0], plain)
-            and isinstance(value := self.names.lookup(self.book, scope, name), Symbol)
-            and value.name.startswith("jax.random")
-        )
+
+        def is_random(held: Value | None) -> bool:
+            return isinstance(held, Symbol) and held.name.startswith("jax.random")
+
+        return tuple(self._names_of(is_random, Imported | Assigned))
 
     def may_consume_keys(self, function: Function, owner: ClassFacts | None) -> bool:
         """Whether the text of a function gives a reason to look for samplers."""
@@ -275,6 +271,22 @@ class Project:
         plain = default is None or isinstance(default, ast.Constant | ast.Name | ast.Attribute)
         return bool(plausible) and plain
 
+    def is_module(
+        self, value: Value, owner: ClassFacts | None, that: Callable[[ClassFacts], bool]
+    ) -> bool:
+        """Whether an object is a layer of ``flax.nnx``, or of a module of the project ``that`` ...
+
+        ``owner`` is the class of self.
+        """
+        match value:
+            case SelfObject():
+                facts = owner
+            case Instance(ClassDefinition() as of):
+                facts = self.class_facts(of)
+            case _:
+                return isinstance(value, Instance)
+        return facts is not None and facts.is_module and that(facts)
+
     def instance_of(self, annotation: Value) -> Value | None:
         """What something annotated so is, where that says enough."""
         match annotation:
@@ -307,29 +319,14 @@ class Project:
         made = seen_by_caller(self._own_facts(book, outline), outline.parameters, args)
         return annotated if made is None or isinstance(made, Opaque) else made
 
-    def keys_taken(
-        self, book: Book, function: Function, owner: ClassFacts | None, level: int
-    ) -> tuple[tuple[int | None, str], ...] | None:
-        """The parameters of a function that it hands to samplers as they are, by index and name."""
-        if _HANDS_OUT_KEYS.search(book.text_of(function)) is None:
+    def keys_taken(self, function: FunctionDefinition) -> KeysTaken | None:
+        """The parameters of a function that it hands to samplers as they are; None if not known."""
+        book, outline = function.book, function.outline
+        if _HANDS_OUT_KEYS.search(book.text_of(outline)) is None:
             return ()
-        if owner is None:
-            facts = self._own_facts(book, function)
-        else:
-            facts = owner.facts(function, _with_book(owner, book), level)
-        if not facts.known:
-            return None
-        own = function.parameters if owner is None else function.parameters[1:]
-        taken = {key.number for use in facts.consumptions if use.draws for key in use.keys}
-        return tuple(
-            (None if parameter.kind == "keyword-only" else index, parameter.name)
-            for index, parameter in enumerate(own)
-            if ("given", parameter.name) in taken
-        )
+        return _keys_taken(self._own_facts(book, outline), outline.as_called(bound=False))
 
-    def keys_taken_by_method(
-        self, owner: ClassFacts, name: str, level: int
-    ) -> tuple[tuple[int | None, str], ...] | None:
+    def keys_taken_by_method(self, owner: ClassFacts, name: str, level: int) -> KeysTaken | None:
         """As ``keys_taken``; construction takes keys to initialise, and counts as taking none."""
         found = owner.find_method(name)
         if found is None:
@@ -337,9 +334,11 @@ class Project:
         definition, function = found
         if decorator_names(function) & {"staticmethod", "classmethod"}:
             return None
-        if owner.is_init_like(function):
+        text = definition.book.text_of(function)
+        if owner.is_init_like(function) or _HANDS_OUT_KEYS.search(text) is None:
             return ()
-        return self.keys_taken(definition.book, function, owner, level)
+        facts = owner.facts(function, definition, level)
+        return _keys_taken(facts, function.as_called(bound=True))
 
     def assigned_from_outside(self, book: Book) -> frozenset[str]:
         """The attributes that a file assigns on anything but ``self``: ``model.key = ...``."""
@@ -374,11 +373,7 @@ class Project:
                     self._kinds_busy.discard(of)
             case Boxed():
                 return True
-            case Items(parts) | Choice(parts):
-                return any(map(self.holds_state, parts))
-            case Table(items):
-                return any(self.holds_state(item) for _, item in items)
-        return False
+        return any(map(self.holds_state, contained(value)))
 
     def kinds(self, value: Value) -> frozenset[Kind]:
         """What kinds of layer ``value`` is known to hold, however deep."""
@@ -399,13 +394,9 @@ class Project:
                     return frozenset(k for kind in facts.kinds for k in facts.kind_in(kind, args))
                 finally:
                     self._kinds_busy.discard(of)
-            case Items(parts) | Choice(parts):
-                return frozenset(kind for part in parts for kind in self.kinds(part))
-            case Table(items):
-                return frozenset(kind for _, item in items for kind in self.kinds(item))
             case Boxed(_, inner):
                 return self.kinds(inner)
-        return frozenset()
+        return frozenset(kind for part in contained(value) for kind in self.kinds(part))
 
 
 _TAKES_KEY = re.compile(
@@ -428,9 +419,13 @@ _HANDS_OUT_KEYS = re.compile(r"key|rng")
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
 
 
-def _with_book(owner: ClassFacts, book: Book) -> ClassDefinition:
-    """The class above ``owner`` that is in ``book``: where to read one of its methods."""
-    return next((d for d in owner.ancestry.classes if d.book is book), owner.definition)
+def _keys_taken(
+    facts: FunctionFacts, parameters: Iterator[tuple[int | None, Parameter]]
+) -> KeysTaken | None:
+    if not facts.known:
+        return None
+    taken = {key.number for use in facts.consumptions if use.draws for key in use.keys}
+    return tuple((index, p.name) for index, p in parameters if ("given", p.name) in taken)
 
 
 def _is_surely_rngs(function: Function, owner: ClassFacts | None) -> bool:
@@ -512,10 +507,10 @@ class _World:
         facts = self._owner.facts(function, definition, self._level)
         return seen_by_caller(facts, function.parameters[1:], args)
 
-    def keys_taken(self, func: Value) -> tuple[tuple[int | None, str], ...] | None:
+    def keys_taken(self, func: Value) -> KeysTaken | None:
         match func:
-            case FunctionDefinition(book, function):
-                return self._project.keys_taken(book, function, None, 0)
+            case FunctionDefinition():
+                return self._project.keys_taken(func)
             case Method(SelfObject(), name) if self._owner is not None:
                 return self._project.keys_taken_by_method(self._owner, name, self._level)
             case Method(Instance(ClassDefinition() as of), name):

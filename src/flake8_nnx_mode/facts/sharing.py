@@ -17,8 +17,9 @@ from flake8_nnx_mode.facts.values import (
     Symbol,
     Table,
     Value,
+    contained,
 )
-from flake8_nnx_mode.syntax.outline import Function, Parameter
+from flake8_nnx_mode.syntax.outline import Parameter
 
 Keepings = Counter[AttributeWrite]
 """The assignments that keep one Rngs, and how many objects each of them keeps it in."""
@@ -35,7 +36,7 @@ class Sharing:
         """The assignments, in the file at hand, that keep what others keep as well."""
         found: dict[AttributeWrite, None] = {}
         for module in self._project.modules:
-            for parameter in _parameters(module):
+            for _, parameter in _parameters(module):
                 keepings = self._keepings(module, parameter.name)
                 if keepings.total() > 1:
                     found.update(dict.fromkeys(keepings))
@@ -75,21 +76,18 @@ class Sharing:
             case Instance(ClassDefinition() as of, args) if args is not None and not args.open:
                 module = self._project.class_facts(of)
                 if module.is_module:
-                    for index, inner in _indexed(module):
+                    for index, inner in _parameters(module):
                         given = args.get(inner.name, index)
                         if isinstance(given, Rngs) and _is_parameter(given, parameter):
                             found += self._keepings(module, inner.name)
             case Instance(Symbol(), args) if args is not None:
                 for held in args.all():
                     found += self._in_module(held, parameter, write)
-            case Items(parts, ordered):
-                for part in parts:
+            case Items() | Table():
+                for part in contained(value):
                     found += self._in_module(part, parameter, write)
-                if not ordered and len(parts) == 1:  # what a comprehension makes
-                    found += found
-            case Table(items):
-                for _, item in items:
-                    found += self._in_module(item, parameter, write)
+                if isinstance(value, Items) and not value.ordered and len(value.elements) == 1:
+                    found += found  # what a comprehension makes
             case Boxed(_, inner_value):
                 found += self._in_module(inner_value, parameter, write)
             case Choice(parts):
@@ -107,19 +105,8 @@ def _is_parameter(rngs: Rngs, parameter: str) -> bool:
     return rngs.origin == "given" and rngs.parameter == parameter
 
 
-def _constructor(module: ClassFacts) -> Function | None:
+def _parameters(module: ClassFacts) -> Iterator[tuple[int | None, Parameter]]:
+    """Those of the constructor, with their index in a call if they have one."""
     found = module.find_method("__init__")
-    return None if found is None else found[1]
-
-
-def _indexed(module: ClassFacts) -> Iterator[tuple[int | None, Parameter]]:
-    """The parameters of the constructor, with their index in a call if they have one."""
-    constructor = _constructor(module)
-    for index, parameter in enumerate(constructor.parameters[1:] if constructor else ()):
-        if not parameter.kind.startswith("var-"):
-            yield None if parameter.kind == "keyword-only" else index, parameter
-
-
-def _parameters(module: ClassFacts) -> Iterator[Parameter]:
-    for _, parameter in _indexed(module):
-        yield parameter
+    if found is not None:
+        yield from found[1].as_called(bound=True)

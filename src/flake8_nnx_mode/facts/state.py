@@ -12,6 +12,7 @@ from flake8_nnx_mode.facts.events import (
     Consumption,
     FreeName,
     FunctionFacts,
+    KeysTaken,
     LocalRun,
     ModeMethodTested,
 )
@@ -114,8 +115,8 @@ class World(Protocol):
     def returned_by_method(self, name: str, args: Arguments) -> Value | None:
         """What ``self.name(...)`` returns, for a property too."""
 
-    def keys_taken(self, func: Value) -> tuple[tuple[int | None, str], ...] | None:
-        """The parameters, by index and name, that ``func`` uses as keys; None if not known."""
+    def keys_taken(self, func: Value) -> KeysTaken | None:
+        """The parameters that ``func`` uses as keys; None if that is not known."""
 
 
 class State:

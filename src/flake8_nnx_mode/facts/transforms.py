@@ -37,8 +37,12 @@ class Jitted:
     """The ``def`` of a decorated function, or the call that compiles it."""
 
 
-def jitted(project: Project) -> Iterator[Jitted]:
+def jitted(project: Project) -> tuple[Jitted, ...]:
     """All of them, once for each way in which they are."""
+    return project.remember(jitted, lambda: tuple(_jitted(project)))
+
+
+def _jitted(project: Project) -> Iterator[Jitted]:
     owners = dict(project.functions())
 
     def made(
@@ -90,17 +94,12 @@ def _calls_of(project: Project, name: str, *, is_method: bool) -> list[ast.Call]
     """The calls in the file at hand of what is called so: ``name(...)``, ``x.name(...)``."""
     if not name:
         return []
+    named = "attr" if is_method else "id"
     return [
         node
         for node in ast.walk(project.book.tree)
-        if isinstance(node, ast.Call)
-        and (node.func.attr if isinstance(node.func, ast.Attribute) else _id(node.func)) == name
-        and isinstance(node.func, ast.Attribute) == is_method
+        if isinstance(node, ast.Call) and getattr(node.func, named, None) == name
     ]
-
-
-def _id(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _gives(call: ast.Call, name: str, positional: Sequence[str]) -> bool:

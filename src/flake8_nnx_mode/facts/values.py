@@ -412,10 +412,8 @@ def traits_of(value: Value) -> Traits:
             return Traits(draws=frozenset({draw}) if draw else NO_DRAWS, varies=varies)
         case Given(attribute=str()):
             return Traits(varies=False)
-        case Choice(parts) | Items(parts):
-            return mixed(*parts).traits
-        case Table(items):
-            return mixed(*(item for _, item in items)).traits
+        case Choice() | Items() | Table():
+            return mixed(*contained(value)).traits
         case Boxed(_, inner):
             return replace(traits_of(inner), varies=True)
         case Partial(func, args):
@@ -426,16 +424,20 @@ def traits_of(value: Value) -> Traits:
             return Traits()
 
 
+def contained(value: Value) -> Iterator[Value]:
+    """What a list, a dict or a choice is made of."""
+    match value:
+        case Items(parts) | Choice(parts):
+            yield from parts
+        case Table(items):
+            yield from (item for _, item in items)
+
+
 def makings(value: Value) -> set[Anchor]:
     """Where the modules in ``value`` were made."""
-    match value:
-        case Instance(made=Making(anchor)):
-            return {anchor}
-        case Items(parts) | Choice(parts):
-            return {anchor for part in parts for anchor in makings(part)}
-        case Table(items):
-            return {anchor for _, item in items for anchor in makings(item)}
-    return set()
+    if isinstance(value, Instance):
+        return set() if value.made is None else {value.made.anchor}
+    return {anchor for part in contained(value) for anchor in makings(part)}
 
 
 def bounded(value: Value) -> Value:
@@ -451,10 +453,8 @@ def _parts(value: Value, depth: int) -> int:
     """How many values ``value`` is made of; more than enough if it is too deep."""
     inner: Iterator[Value]
     match value:
-        case Items(parts) | Choice(parts):
-            inner = iter(parts)
-        case Table(items):
-            inner = (item for _, item in items)
+        case Items() | Choice() | Table():
+            inner = contained(value)
         case Boxed(_, held):
             inner = iter((held,))
         case Instance(_, Arguments() as args):

@@ -28,6 +28,7 @@ from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import RNGS_AT_MODULE_LEVEL, each_guard
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Function, Parameter
 
 BAD = """
@@ -93,15 +94,18 @@ def _has_bare_name(module: ClassFacts, function: Function, names: tuple[str, ...
 def _names_of_rngs(module: ClassFacts) -> tuple[str, ...]:
     """`rngs`, and what `__init__` calls its `nnx.Rngs`."""
     found = module.find_method("__init__")
-    annotated = []
-    if found is not None:
-        definition, function = found
-        names = module.project.names
-        for parameter in function.parameters:
-            value = names.annotation(definition.book, function.outer, parameter.annotation)
-            if value == RNGS_AT_MODULE_LEVEL.func:
-                annotated.append(parameter.name)
-    return tuple(dict.fromkeys(("rngs", *annotated)))
+    annotated = () if found is None else _annotated(module, found[0].book, found[1])
+    return tuple(dict.fromkeys(("rngs", *(parameter.name for parameter in annotated))))
+
+
+def _annotated(module: ClassFacts, book: Book, function: Function) -> list[Parameter]:
+    """The parameters of a constructor that are annotated as an `nnx.Rngs`."""
+    names = module.project.names
+    return [
+        parameter
+        for parameter in function.parameters
+        if names.annotation(book, function.outer, parameter.annotation) == RNGS_AT_MODULE_LEVEL.func
+    ]
 
 
 def _unsaved_attributes(
@@ -131,7 +135,7 @@ def _remedy(module: ClassFacts, name: str) -> Remedy | None:
     function = module.outline.methods.get("__init__")
     if function is None:
         return None
-    given = [p.name for p in function.parameters if _is_rngs(module, function, p)]
+    given = [p.name for p in _annotated(module, module.book, function) if p.required]
     read = re.compile(rf"\.{name}\b")
     texts = (module.book.text_of(f) for f in module.own_methods() if module.is_init_like(f))
     if not given or any(map(read.search, texts)):
@@ -146,13 +150,6 @@ def _remedy(module: ClassFacts, name: str) -> Remedy | None:
     me = function.parameters[0].name
     text = f"{newline}{indent}{me}.{name} = {source}.fork()"
     return Remedy("unsafe", (Change(span, text),))
-
-
-def _is_rngs(module: ClassFacts, function: Function, parameter: Parameter) -> bool:
-    """Whether a parameter is annotated as an `nnx.Rngs`, which must be given."""
-    names = module.project.names
-    value = names.annotation(module.book, function.outer, parameter.annotation)
-    return value == RNGS_AT_MODULE_LEVEL.func and parameter.required
 
 
 def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report]:

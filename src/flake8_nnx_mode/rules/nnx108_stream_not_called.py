@@ -71,11 +71,11 @@ def check(project: Project) -> Iterator[Report]:
 
 
 def _remedy(uncalled: Uncalled) -> Remedy | None:
-    if isinstance(uncalled.value, Stream):
-        if uncalled.value.name == "params":
-            return None  # noise of that stream is the next mistake
-        return Remedy("safe", (Change(uncalled.anchor, "()", "after"),))
-    return Remedy("unsafe", (Change(uncalled.anchor, "()", "after"),))
+    value = uncalled.value
+    if isinstance(value, Stream) and value.name == "params":
+        return None  # noise of that stream is the next mistake
+    called = Change(uncalled.anchor, "()", "after")
+    return Remedy("safe" if isinstance(value, Stream) else "unsafe", (called,))
 
 
 def _what(value: Rngs | Stream) -> str:

@@ -20,9 +20,7 @@ a property or in the class body; for other objects than nnx modules.
 import re
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import ClassDefinition, Instance, SelfObject, Value
 from flake8_nnx_mode.rules import Report, Rule
 
 _NAMED = re.compile(r"\.(?:train|eval)\b")
@@ -62,7 +60,7 @@ def check(project: Project) -> Iterator[Report]:
             continue
         facts = project.facts(function, owner)
         for tested in facts.mode_methods_tested:
-            if _is_module(project, owner, tested.receiver):
+            if project.is_module(tested.receiver, owner, lambda facts: facts.ancestry.known):
                 yield Report(
                     tested.anchor,
                     f"`{tested.name}` is a method of every nnx module, so this is always true:"
@@ -76,17 +74,6 @@ def check(project: Project) -> Iterator[Report]:
                         f"`self.{write.name} = ...` hides the method `{write.name}` of nnx.Module:"
                         f" `model.{write.name}()` raises TypeError; choose another name",
                     )
-
-
-def _is_module(project: Project, owner: ClassFacts | None, receiver: Value) -> bool:
-    match receiver:
-        case SelfObject():
-            facts = owner
-        case Instance(ClassDefinition() as of):
-            facts = project.class_facts(of)
-        case _:
-            return isinstance(receiver, Instance)
-    return facts is not None and facts.is_module and facts.ancestry.known
 
 
 RULE = Rule(check, on=True, triggers=("train", "eval"))

@@ -24,7 +24,6 @@ from collections.abc import Iterator
 from flake8_nnx_mode.facts.events import ModeSet
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import ClassDefinition, Instance, SelfObject
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 
 _NAMED = re.compile(r"\.(?:train|eval)\(")
@@ -68,14 +67,8 @@ def check(project: Project) -> Iterator[Report]:
 
 def _is_inherited(project: Project, owner: ClassFacts | None, mode_set: ModeSet) -> bool:
     """Whether it is the method of nnx.Module that is called."""
-    match mode_set.receiver:
-        case SelfObject():
-            facts = owner
-        case Instance(ClassDefinition() as of):
-            facts = project.class_facts(of)
-        case _:
-            return isinstance(mode_set.receiver, Instance)
-    return facts is not None and facts.is_module and not facts.has_its_own(mode_set.name)
+    name = mode_set.name
+    return project.is_module(mode_set.receiver, owner, lambda facts: not facts.has_its_own(name))
 
 
 def _remedy(mode_set: ModeSet) -> Remedy | None:

@@ -61,6 +61,7 @@ class Book:
         self.lines = LineTable(text)
         self.refusals: list[Refusal] = []
         self._chapters: dict[int, Chapter | None] = {}
+        self._texts: dict[Function, str] = {}
         self._words: dict[Function, frozenset[str]] = {}
 
     @cached_property
@@ -125,8 +126,11 @@ class Book:
         """The text of ``function``, decorators included."""
         if function is self.script:
             return self._script_text
-        start = self.lines.start_of(self._first_line(function))
-        return self.text[start : self.lines.start_of(function.last_line + 1)]
+        if function not in self._texts:
+            start = self.lines.start_of(self._first_line(function))
+            end = self.lines.start_of(function.last_line + 1)
+            self._texts[function] = self.text[start:end]
+        return self._texts[function]
 
     def _first_line(self, function: Function) -> int:
         """The line of the first ``@``, or of the ``def``."""

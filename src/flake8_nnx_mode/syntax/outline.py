@@ -93,6 +93,15 @@ class Function:
             for statement in self.node.body
         )
 
+    def as_called(self, *, bound: bool) -> "Iterator[tuple[int | None, Parameter]]":
+        """What a call can fill: each parameter, with its index among positional arguments if any.
+
+        ``bound`` is whether the first one, ``self``, is given already.
+        """
+        for index, parameter in enumerate(self.parameters[1:] if bound else self.parameters):
+            if not parameter.kind.startswith("var-"):
+                yield None if parameter.kind == "keyword-only" else index, parameter
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name."""
         return next((p for p in self.parameters if p.name == name), None)
