@@ -82,6 +82,11 @@ def lint(file: Path) -> list[tuple[int, str]]:
         compile(text, str(file), "exec", dont_inherit=True, flags=0x400)
     except (SyntaxError, ValueError):
         return []
+    return lint_text(file, text)
+
+
+def lint_text(file: Path, text: str) -> list[tuple[int, str]]:
+    """(line, code) of what all rules find in ``text``, as if it were what the file holds."""
     found = engine.check(file, text, Settings(), engine.EVERYTHING)
     return [(finding.span.start.line, finding.code) for finding in found]
 

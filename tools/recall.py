@@ -26,7 +26,6 @@ from pathlib import Path
 import ecosystem
 import mutators
 from flake8_nnx_mode import engine, rules
-from flake8_nnx_mode.settings import Settings
 from mutators import Mutant
 from sources import Package, dead_lines
 
@@ -185,13 +184,7 @@ def _hosts(packages: tuple[tuple[str, Path], ...]) -> list[tuple[str, Path]]:
     return found
 
 
-def lint(path: Path, text: str) -> list[tuple[str, int]]:
-    """(code, line) of all findings, those of rules that are off too."""
-    found = engine.check(path, text, Settings(), engine.EVERYTHING)
-    return [(finding.code, finding.span.start.line) for finding in found]
-
-
-_lint_before = cache(lint)
+_lint_before = cache(ecosystem.lint_text)
 
 
 def judge(site: Site) -> Outcome:
@@ -201,17 +194,17 @@ def judge(site: Site) -> Outcome:
     if text is None:
         text = mutant.path.read_text(encoding="utf-8")
     broken = mutant.apply(text)
-    before, after = _lint_before(mutant.path, text), lint(mutant.path, broken)
+    before, after = _lint_before(mutant.path, text), ecosystem.lint_text(mutant.path, broken)
     first, last = mutant.accepted
     if not site.planted:
-        counts = not any(code == mutant.code and first <= line <= last for code, line in before)
+        counts = not any(code == mutant.code and first <= line <= last for line, code in before)
         first, last = mutant.lines(text)
     else:
         start = text.count("\n", 0, mutant.edits[0][0]) + 1
-        counts = not any(code == mutant.code and line >= start for code, line in before)
-    there = [code for code, line in after if first <= line <= last]
-    new = Counter(code for code, _ in after) - Counter(code for code, _ in before)
-    failed = {code for code, _ in after} & {engine.NOT_ANALYSED}
+        counts = not any(code == mutant.code and line >= start for line, code in before)
+    there = [code for line, code in after if first <= line <= last]
+    new = Counter(code for _, code in after) - Counter(code for _, code in before)
+    failed = {code for _, code in after} & {engine.NOT_ANALYSED}
     instead = tuple(sorted({*new, *failed} - {mutant.code}))
     return Outcome(replace(site, text=None), mutant.code in there, counts, instead)
 

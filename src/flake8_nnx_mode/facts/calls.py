@@ -168,17 +168,19 @@ class Calls(State):
             return
         taken = self._world.keys_taken(func)
         if taken is not None:
+            bound = len(args.positional) - len(node.plain)
             for index, name in taken:
-                value, given = args.get(name, index), _argument_of(node, name, index)
-                if value is not None and given is not None and _may_be_key(value):
-                    self._consume(value, name, node, given)
+                value, argument = args.get(name, index), node.argument(name, index, bound=bound)
+                if value is not None and argument is not None and _may_be_key(value):
+                    self._consume(value, name, node, argument.value)
         is_child = isinstance(func, Instance) or (
             isinstance(func, Method) and isinstance(func.receiver, Instance | SelfObject)
         )
         for name, value in args.keywords:
-            given = _argument_of(node, name, None) or node.func
             if name not in flax_api.KEY_KEYWORDS:
                 continue
+            argument = node.argument(name, None)
+            given = node.func if argument is None else argument.value
             if any(isinstance(o, Rngs) and o.made_here for o in options(value)):
                 if is_child or isinstance(func, Given):
                     self._consume(value, name, node, given)
@@ -408,9 +410,9 @@ class Calls(State):
                 names = (str(a.value) for a in args.positional if isinstance(a, Constant))
                 self._tests[-1].optional |= any(map(flax_api.names_key, names))
                 if first != SelfObject():  # it is the class that is asked for
-                    self._tests[-1].strings.add("isinstance")
+                    self._tests[-1].of_class = True
             case "isinstance" if self._tests:
-                self._tests[-1].strings.add("isinstance")
+                self._tests[-1].of_class = True
         if not name.startswith(("builtins.", "jax.", "flax.")):
             return mixed(_result(args), UNKNOWN)  # the time, a number from another generator
         return _result(args)
@@ -455,15 +457,6 @@ def _may_be_key(value: Value) -> bool:
 def _is_told_to_evaluate(func: Value, args: Arguments) -> bool:
     """Whether a layer is told not to draw: ``dropout(x, rngs=key, deterministic=True)``."""
     return isinstance(func, Instance) and args.get("deterministic") == Constant(True)
-
-
-def _argument_of(node: code.Call, name: str, index: int | None) -> code.Expression | None:
-    """The argument of a call that goes to a parameter."""
-    for argument in node.args:
-        if argument.keyword == name:
-            return argument.value
-    plain = [a.value for a in node.args if a.keyword is None and not a.star]
-    return plain[index] if index is not None and index < len(plain) else None
 
 
 def _key_of(node: code.Call) -> code.Expression:

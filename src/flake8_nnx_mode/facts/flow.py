@@ -80,8 +80,8 @@ _LOOPS = frozenset(
     | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
 )
 """What calls a function again and again."""
-_STOPS_GRADIENT = Symbol("jax.lax.stop_gradient")
-_WITHOUT_EFFECT = frozenset({"jax.eval_shape", "flax.nnx.eval_shape"})
+_STOPS_GRADIENT = "jax.lax.stop_gradient"
+_INITIALISES = flax_api.VARIABLES | {"jax.eval_shape", "flax.nnx.eval_shape"}
 
 
 class Flow(Calls):
@@ -159,9 +159,10 @@ class Flow(Calls):
         yield
 
     def _leave(self, statement: code.Leave) -> Step:
+        returns = self._function.node.returns
+        returns_none = isinstance(returns, ast.Constant) and returns.value is None
         for expression in statement.values:
-            returns = self._function.node.returns
-            if isinstance(returns, ast.Constant) and returns.value is None:
+            if returns_none:
                 self._discard(expression)
             value = _value((yield expression))
             yield from self._enter(value)
@@ -327,7 +328,7 @@ class Flow(Calls):
     def _match(self, statement: code.Match) -> Step:
         guard, subject = yield from self._test(statement.subject)
         if any(isinstance(option, Instance) for option in options(subject)):
-            guard = replace(guard, strings=guard.strings | {"isinstance"})
+            guard = replace(guard, of_class=True)
         outer = self._guards
         before = self._fork()
         after = before
@@ -485,17 +486,8 @@ class Flow(Calls):
         mode: Literal["train", "eval"] | None = None
         flag = value if isinstance(value, Flag) else self._attribute_flag(test)[0]
         if flag is not None:
-            mode = "train" if self._mode_flags[flag.name] != flag.negated else "eval"
-        guard = Guard(
-            frozenset(mentioned.flags),
-            frozenset(mentioned.attributes),
-            frozenset(mentioned.strings),
-            frozenset(mentioned.names),
-            mentioned.optional,
-            mentioned.shape,
-            mode=mode,
-        )
-        return guard, value
+            mode = "train" if flag.means_train(self._mode_flags) else "eval"
+        return mentioned.guard(mode), value
 
     def _attribute_flag(self, node: code.Expression) -> tuple[Flag | None, str]:
         """``self.training`` or ``not self.training``: the flag by its name, and the text for it."""
@@ -593,9 +585,10 @@ class Flow(Calls):
         positional: list[Value] = []
         keywords: list[tuple[str, Value]] = []
         open_ = False
-        if func == _STOPS_GRADIENT:
-            self._guards = Guards(Guard(strings=frozenset({"stop_gradient"}), excused=True), outer)
-        elif isinstance(func, Symbol) and func.name in _WITHOUT_EFFECT | flax_api.VARIABLES:
+        name = func.name if isinstance(func, Symbol) else ""
+        if name == _STOPS_GRADIENT:
+            self._guards = Guards(Guard(excused=True, stopped=True), outer)
+        elif name in _INITIALISES:
             self._guards = Guards(_EXCUSED, outer)
         for argument in node.args:
             value = _value((yield argument.value))
@@ -613,16 +606,16 @@ class Flow(Calls):
             if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
                 self._guards = Guards(Guard(flags), self._guards)
         args = Arguments(tuple(positional), tuple(keywords), open_)
-        if func == _STOPS_GRADIENT:
+        if name == _STOPS_GRADIENT:
             given = (a.value.id for a in node.args if isinstance(a.value, code.Name))
             self.facts.stopped.update(self._produced[n] for n in given if n in self._produced)
         start, first = new_number(), len(self.facts.consumptions)
         yield from self._enter_called(func, args)
-        if isinstance(func, Symbol) and func.name in _GRADIENTS and positional:
+        if name in _GRADIENTS and positional:
             self._guards = outer
             return Partial(positional[0], _NO_ARGUMENTS)  # run once that is called
         yield from self._enter(*args.all())
-        if isinstance(func, Symbol) and func.name in _LOOPS:
+        if name in _LOOPS:
             self._find_reuses_in_loop(start, first, self._guards)
         self._guards = outer
         return self._apply(func, args, node)

@@ -87,6 +87,5 @@ def _is_optional(guards: Guards | None) -> bool:
 
 def _is_excused(guards: Guards | None) -> bool:
     return any(
-        (g.excused and "stop_gradient" not in g.strings) or g.shape or g.mode == "eval"
-        for g in each_guard(guards)
+        (g.excused and not g.stopped) or g.shape or g.mode == "eval" for g in each_guard(guards)
     )

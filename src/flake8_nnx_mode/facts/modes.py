@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.events import FlagPassed, FunctionFacts, LocalRun, ModuleCall
+from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun, ModuleCall
 from flake8_nnx_mode.facts.modules import ClassFacts, Kind, ModeParameter, Signature
 from flake8_nnx_mode.facts.project import Project, drops, fixed_mode
 from flake8_nnx_mode.facts.values import (
@@ -114,18 +114,18 @@ def _find(project: Project, function: Function, owner: ClassFacts | None) -> Ite
                 told_wrongly.update(argument.at for argument in call.node.args)
     polarity = project.settings.mode_flags
     for passed in facts.flags_passed:
-        means_train = polarity.get(passed.flag.name) != passed.flag.negated
-        if means_train != polarity[passed.name] and passed.argument.at not in told_wrongly:
-            flag = passed.text
-            value, plain = _as_value(passed, project, function)
+        means = polarity[passed.name]
+        if passed.flag.means_train(polarity) != means and passed.argument.at not in told_wrongly:
+            same = polarity[passed.flag.name] == means
+            text, plain = _written(passed.name, passed.text, function, same=same)
             yield ModeMistake(
                 "inverted",
                 None,
                 passed.argument,
                 "",
                 passed.name,
-                f"{passed.name}={value}",
-                plain=plain and _names_flag(passed.value, flag),
+                text,
+                plain=plain and _names_flag(passed.value, passed.text),
             )
 
 
@@ -180,7 +180,7 @@ class _Judge:
 
     def mistake(self) -> ModeMistake | None:
         """What is wrong with the call; None if nothing is known to be."""
-        if any(guard.excused or "isinstance" in guard.strings for guard in self._guards()):
+        if any(guard.excused or guard.of_class for guard in self._guards()):
             return None
         if self.call.node.at in self.facts.stopped:
             return None  # no gradient flows back
@@ -260,12 +260,10 @@ class _Judge:
     def _by_position(self, child: _Child) -> ModeMistake | None:
         """A flag handed over by position: to another parameter, or to none."""
         args = self.call.args
-        nodes = [a for a in self.call.node.args if a.keyword is None and not a.star]
-        bound = len(args.positional) - len(nodes)  # by functools.partial
         if args.open or not (child.modes or child.builtin):
             return None
         for index, value in enumerate(args.positional):
-            if index < bound or not isinstance(value, Flag):
+            if index < self._bound or not isinstance(value, Flag):
                 continue
             names = child.signature.positional
             target = names[index] if index < len(names) else ""
@@ -276,7 +274,7 @@ class _Judge:
             if not (child.modes or target):
                 continue
             mode = _fitting(child.modes, (value.name,), self.project)
-            argument = nodes[index - bound]
+            argument = self.call.node.plain[index - self._bound]
             last = self.call.node.args[-1] is argument
             found = self._made("wrong place", child, mode, argument, flags=(value.name,))
             return replace(found, wrong=target, plain=found.plain and last)
@@ -288,8 +286,7 @@ class _Judge:
             value = self.call.args.get(mode.name, mode.position)
             if not isinstance(value, Flag):
                 continue
-            means_train = polarity.get(value.name) != value.negated
-            if means_train != mode.train_like:
+            if value.means_train(polarity) != mode.train_like:
                 argument = self._node_of(mode)
                 if argument is not None:
                     return self._made("inverted", child, mode, argument, flags=(value.name,))
@@ -297,14 +294,12 @@ class _Judge:
 
     def _node_of(self, mode: ModeParameter) -> code.Argument | None:
         """The argument that fills ``mode``; None if it was bound before."""
-        for argument in self.call.node.args:
-            if argument.keyword == mode.name:
-                return argument
-        nodes = [a for a in self.call.node.args if a.keyword is None and not a.star]
-        if mode.position is None:
-            return None
-        index = mode.position - (len(self.call.args.positional) - len(nodes))
-        return nodes[index] if 0 <= index < len(nodes) else None
+        return self.call.node.argument(mode.name, mode.position, bound=self._bound)
+
+    @property
+    def _bound(self) -> int:
+        """How many positional arguments ``functools.partial`` gave before."""
+        return len(self.call.args.positional) - len(self.call.node.plain)
 
     def _hard_coded(self, child: _Child) -> ModeMistake | None:
         owner, function = self.owner, self.function
@@ -410,8 +405,7 @@ class _Judge:
     def _is_tested(self) -> bool:
         """Whether the call depends on the mode by where it stands."""
         return self.call.after_mode_set or any(
-            guard.flags.intersection(self.call.flags)
-            or any(map(flax_api.is_about_mode, guard.attributes))
+            guard.flags.intersection(self.call.flags) or guard.reads_mode
             for guard in self._guards()
         )
 
@@ -485,18 +479,16 @@ def _argument(
     """What to write, ``train=train``, and whether that is right whatever the flag holds."""
     polarity = project.settings.mode_flags
     for flag in sorted(flags, key=lambda flag: polarity.get(flag) != mode.train_like):
-        if polarity.get(flag) == mode.train_like:
-            return f"{mode.name}={flag}", True
-        return f"{mode.name}=not {flag}", _is_never_none(function, flag)
+        same = polarity.get(flag) == mode.train_like
+        return _written(mode.name, flag, function, same=same)
     return None, False
 
 
-def _as_value(passed: FlagPassed, project: Project, function: Function) -> tuple[str, bool]:
-    """The flag as a value for a parameter whose name is a mode."""
-    polarity = project.settings.mode_flags
-    if polarity[passed.flag.name] == polarity[passed.name]:
-        return passed.text, True
-    return f"not {passed.text}", _is_never_none(function, passed.text)
+def _written(parameter: str, flag: str, function: Function, *, same: bool) -> tuple[str, bool]:
+    """``train=train``, with ``not`` unless both mean the same, and whether that is right."""
+    if same:
+        return f"{parameter}={flag}", True
+    return f"{parameter}=not {flag}", _is_never_none(function, flag)
 
 
 def _is_never_none(function: Function, flag: str) -> bool:

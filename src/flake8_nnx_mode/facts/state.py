@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.containers import anew, new_number
@@ -27,6 +27,7 @@ from flake8_nnx_mode.facts.values import (
     Flag,
     FunctionDefinition,
     Given,
+    Guard,
     Guards,
     Instance,
     Items,
@@ -82,6 +83,7 @@ class Mentioned:
     strings: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     optional: bool = False
+    of_class: bool = False
     shape: bool = False
 
     def add(self, other: "Mentioned") -> None:
@@ -91,7 +93,21 @@ class Mentioned:
         self.strings |= other.strings
         self.names |= other.names
         self.optional |= other.optional
+        self.of_class |= other.of_class
         self.shape |= other.shape
+
+    def guard(self, mode: Literal["train", "eval"] | None) -> Guard:
+        """What a branch of the test stands under."""
+        return Guard(
+            frozenset(self.flags),
+            frozenset(self.attributes),
+            frozenset(self.strings),
+            frozenset(self.names),
+            self.optional,
+            self.of_class,
+            self.shape,
+            mode=mode,
+        )
 
 
 class World(Protocol):

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.syntax.book import Anchor, Book
 from flake8_nnx_mode.syntax.outline import Class, Function
 
@@ -27,12 +28,21 @@ class Guard:
     """Variables, and attributes of whatever, in the test."""
     optional: bool = False
     """The test asks whether a key is there: ``key is None``, ``rngs or ...``."""
+    of_class: bool = False
+    """The test asks for the class of what is called: ``isinstance``, ``match``."""
     shape: bool = False
     """The test asks for a shape: what is made under it replaces what does not fit."""
     excused: bool = False
     """Not meant to be right: an error is caught or expected, or the result gets no gradient."""
+    stopped: bool = False
+    """Excused since the result gets no gradient."""
     mode: Literal["train", "eval"] | None = None
     """The mode that the test lets through, where it tests just a flag."""
+
+    @property
+    def reads_mode(self) -> bool:
+        """Whether the test reads an attribute of self that may hold the mode."""
+        return any(map(flax_api.is_about_mode, self.attributes))
 
     @property
     def otherwise(self) -> "Guard":
@@ -54,6 +64,11 @@ def each_guard(guards: Guards | None) -> Iterator[Guard]:
     while guards is not None:
         yield guards.guard
         guards = guards.outer
+
+
+def under_mode_test(guards: Guards | None) -> bool:
+    """Whether a place stands under a test of the mode, by a flag or an attribute of self."""
+    return any(guard.flags or guard.reads_mode for guard in each_guard(guards))
 
 
 def between(guards: Guards | None, outer: Guards | None) -> Iterator[Guard]:
@@ -167,6 +182,10 @@ class Flag:
 
     name: str
     negated: bool = False
+
+    def means_train(self, polarity: Mapping[str, bool]) -> bool:
+        """Whether its being true means training; ``polarity`` says it of each flag's name."""
+        return polarity[self.name] != self.negated
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def check(project: Project) -> Iterator[Report]:
 
 def _is_special(call: ModuleCall) -> bool:
     """Whether the call asks for the class first, or expects an error."""
-    return any(g.excused or "isinstance" in g.strings for g in each_guard(call.guards))
+    return any(g.excused or g.of_class for g in each_guard(call.guards))
 
 
 def _name(call: ModuleCall) -> str:

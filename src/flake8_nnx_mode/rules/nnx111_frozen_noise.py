@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import Boxed, Guards, Opaque, Value, each_guard, options
+from flake8_nnx_mode.facts.values import Boxed, Opaque, Value, options, under_mode_test
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -61,7 +61,7 @@ def check(project: Project) -> Iterator[Report]:
         for function in module.forward_methods():
             reported = set()
             for read in module.facts(function).reads:
-                if read.name in reported or not _tests_mode(read.guards):
+                if read.name in reported or not under_mode_test(read.guards):
                     continue
                 if _is_frozen_noise(module.attribute(read.name)):
                     reported.add(read.name)
@@ -70,13 +70,6 @@ def check(project: Project) -> Iterator[Report]:
                         f"`self.{read.name}` was sampled once, when the module was built: the same"
                         " noise at each training step; keep the stream and sample here",
                     )
-
-
-def _tests_mode(guards: Guards | None) -> bool:
-    return any(
-        guard.flags or any(map(flax_api.is_about_mode, guard.attributes))
-        for guard in each_guard(guards)
-    )
 
 
 def _is_frozen_noise(value: Value | None) -> bool:

@@ -25,7 +25,7 @@ from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.modes import may_know_mode
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import Draw, Guard, Instance, each_guard, options
+from flake8_nnx_mode.facts.values import Draw, Guard, Instance, each_guard, options, under_mode_test
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -98,11 +98,7 @@ def _may_be_about_mode(guard: Guard) -> bool:
 def _is_gated(project: Project, module: ClassFacts) -> bool:
     """Whether the file calls the module, and only under tests of the mode."""
     tested = [
-        any(
-            g.flags or any(map(flax_api.is_about_mode, g.attributes))
-            for g in each_guard(call.guards)
-        )
-        or call.after_mode_set
+        under_mode_test(call.guards) or call.after_mode_set
         for facts in _mentioning(project, module.outline.name)
         for call in facts.calls
         for child in options(call.child)

@@ -52,6 +52,20 @@ class Call:
     args: tuple[Argument, ...]
     at: At = _at()
 
+    @property
+    def plain(self) -> tuple[Argument, ...]:
+        """The arguments given by position."""
+        return tuple(a for a in self.args if a.keyword is None and not a.star)
+
+    def argument(self, name: str, position: int | None, *, bound: int = 0) -> Argument | None:
+        """What goes to a parameter; ``bound`` positional arguments were given before the call."""
+        for argument in self.args:
+            if argument.keyword == name:
+                return argument
+        index = -1 if position is None else position - bound
+        plain = self.plain
+        return plain[index] if 0 <= index < len(plain) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
