@@ -110,3 +110,20 @@ def test_pitfall_set_view_default() -> None:
     quiet = nnx.view(layer, noisy=False)
     assert quiet.noisy is False
     assert nnx.view(quiet, deterministic=True).noisy is True
+
+
+def test_pitfall_half_mode() -> None:
+    pitfall = load("pitfall_half_mode")
+    model = pitfall.Normed(nnx.Rngs(0))
+    before = model.norm.mean[...]
+    view = pitfall.evaluation_view(model)
+    assert same(view(X), view(X))
+    assert not same(before, model.norm.mean[...])
+
+
+def test_pitfall_jit_loses_state() -> None:
+    pitfall = load("pitfall_jit_loses_state")
+    model = pitfall.Dropped(nnx.Rngs(0))
+    assert same(pitfall.forward(model, X), pitfall.forward(model, X))
+    forward = nnx.jit(pitfall.forward.__wrapped__)
+    assert not same(forward(model, X), forward(model, X))

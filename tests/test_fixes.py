@@ -24,8 +24,12 @@ APPLICABILITY: dict[str, Applicability] = {
     "NNX204": "safe",
     "NNX205": "safe",
     "NNX209": "safe",
+    "NNX301": "unsafe",
+    "NNX303": "safe",
+    "NNX307": "unsafe",
+    "NNX308": "unsafe",
 }
-"""What RULES.md says; the fix of NNX301 comes with NNX302's."""
+"""What RULES.md says."""
 
 BAD = {entry.code: entry.bad for entry in rules.registry()}
 

@@ -120,3 +120,72 @@ def test_methods_of_rngs() -> None:
 )
 def test_canonical(name: str, public_name: str) -> None:
     assert flax_api.canonical(name) == public_name
+
+
+def built(name: str) -> nnx.Module:
+    rngs = nnx.Rngs(0)
+    inner = nnx.Linear(4, 4, rngs=rngs)
+    cell = nnx.SimpleCell(4, 4, rngs=rngs)
+    rnn = nnx.RNN(cell)
+    given: dict[str, tuple[object, ...]] = {
+        "BatchNorm": (4,),
+        "Bidirectional": (rnn, rnn),
+        "Conv": (4, 4, (3,)),
+        "ConvTranspose": (4, 4, (3,)),
+        "Dropout": (0.1,),
+        "Einsum": ("ab,bc->ac", (4, 4)),
+        "GroupNorm": (4, 2),
+        "InstanceNorm": (4,),
+        "LayerNorm": (4,),
+        "LoRA": (4, 2, 4),
+        "MultiHeadAttention": (2, 4),
+        "RMSNorm": (4,),
+        "RNN": (cell,),
+        "SpectralNorm": (inner,),
+        "WeightNorm": (inner,),
+    }
+    layer = getattr(nnx, name)
+    if name in ("Dict", "List", "PReLU", "Sequential"):
+        return layer([]) if name == "List" else layer()  # type: ignore[no-any-return]
+    more = {"lora_rank": 2} if name == "LoRALinear" else {}
+    return layer(*given.get(name, (4, 4)), **more, rngs=rngs)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", sorted(flax_api.LAYERS - {"flax.nnx.RNNCellBase"}))
+def test_attributes_of_layers(name: str) -> None:
+    layer = built(name.rpartition(".")[2])
+    names = {n for n in {*dir(layer), *vars(layer)} if n[0] != "_"}
+    known = flax_api.attributes(name) | flax_api.MODULE_METHODS
+    if name in flax_api.MODES:
+        assert names == known
+    else:
+        assert names <= known
+
+
+def test_every_module_has_these() -> None:
+    assert {n for n in dir(nnx.Module) if n[0] != "_"} == flax_api.MODULE_METHODS
+
+
+@pytest.mark.parametrize("name", sorted(flax_api.LAYERS))
+def test_what_views_set(name: str) -> None:
+    layer = getattr(nnx, name.rpartition(".")[2])
+    taken = set()
+    if hasattr(layer, "set_view"):
+        taken = set(inspect.signature(layer.set_view).parameters) - {"self"}
+    assert taken == flax_api.VIEWS.get(name, frozenset())
+
+
+@pytest.mark.parametrize("function", [nnx.view, nnx.with_attributes])
+def test_options_of_views(function: object) -> None:
+    assert callable(function)
+    parameters = inspect.signature(function).parameters.values()
+    assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == flax_api.VIEW_OPTIONS
+
+
+def test_what_eval_sets() -> None:
+    for name, layer in (("Dropout", built("Dropout")), ("BatchNorm", built("BatchNorm"))):
+        flag = flax_api.MODES[f"flax.nnx.{name}"].flag
+        layer.eval()  # type: ignore[no-untyped-call]
+        assert getattr(layer, flag) is flax_api.MODES_SET_BY_EVAL[flag]
+        layer.train()  # type: ignore[no-untyped-call]
+        assert getattr(layer, flag) is not flax_api.MODES_SET_BY_EVAL[flag]

@@ -2,7 +2,8 @@
 
 To add one, write a function that takes a `Source` and yields `Mutant`, and decorate it with
 ``@mutator("NNX...")``; several may serve one rule. Whatever might not be a mistake must not come
-out: a mutator that is in doubt stays silent.
+out: a mutator that is in doubt stays silent. Those for views and transforms are in
+``mutators_views.py``.
 """
 
 import ast
@@ -52,6 +53,8 @@ class Mutant:
     """Where the finding may start: first and last line, of the text before the edits."""
     kind: str
     what: str
+    added: bool = False
+    """Whether the mistake is in code that the mutator wrote, beside what it found."""
 
     def apply(self, text: str) -> str:
         """The file with the mistake."""
@@ -97,7 +100,10 @@ def mutants(source: Source, codes: Collection[str]) -> Iterator[Mutant]:
                 yield mutant
 
 
-def _mutant(code: str, source: Source, edits: list[Edit], accepted: ast.AST, kind: str) -> Mutant:
+def make_mutant(
+    code: str, source: Source, edits: list[Edit], accepted: ast.AST, kind: str
+) -> Mutant:
+    """A mutant that is accepted on the lines of a node."""
     first, last = accepted.lineno, accepted.end_lineno  # type: ignore[attr-defined]
     parts = []
     for start, end, new in edits:
@@ -312,7 +318,7 @@ def frozen_key(source: Source) -> Iterator[Mutant]:
     for draw in draws(source):
         edits = hoist(draw, "noise_key")
         if edits:
-            yield _mutant("NNX101", source, edits, draw.function, "hoisted draw")
+            yield make_mutant("NNX101", source, edits, draw.function, "hoisted draw")
 
 
 @mutator("NNX101")
@@ -322,7 +328,7 @@ def raw_key(source: Source) -> Iterator[Mutant]:
         if draw.attribute and draw.stream:
             new = f"{draw.container}.{draw.stream}.key.value"
             edits = [replace(source, draw.call, new)]
-            yield _mutant("NNX101", source, edits, draw.function, "raw key")
+            yield make_mutant("NNX101", source, edits, draw.function, "raw key")
 
 
 @mutator("NNX102")
@@ -342,7 +348,7 @@ def params_stream(source: Source) -> Iterator[Mutant]:
         new = source.code(draw.call).replace(draw.stream, "params")
         if draw.stream in draw.container:
             new = f"{draw.container}.params()"
-        yield _mutant(
+        yield make_mutant(
             "NNX102", source, [replace(source, draw.call, new)], draw.call, "params stream"
         )
 
@@ -374,7 +380,7 @@ def rngs_not_saved(source: Source) -> Iterator[Mutant]:
                 and not any(each.method(name) for each in family)
             ):
                 edits = [replace(source, saved, "pass")]
-                yield _mutant("NNX103", source, edits, owner.node, "not saved")
+                yield make_mutant("NNX103", source, edits, owner.node, "not saved")
 
 
 @mutator("NNX103")
@@ -394,7 +400,7 @@ def bare_rngs(source: Source) -> Iterator[Mutant]:
         bound |= {arg.arg for a in around for arg in all_parameters(a.args)}
         if name == "rngs" and name not in bound | outside and len(around) == 1:
             new = source.code(draw.call).removeprefix("self.")
-            yield _mutant(
+            yield make_mutant(
                 "NNX103", source, [replace(source, draw.call, new)], draw.call, "bare rngs"
             )
 
@@ -417,7 +423,7 @@ def constant_key(source: Source) -> Iterator[Mutant]:
         new = f"{module}.{('key(0)', 'PRNGKey(42)')[at % 2]}"
         statement = source.statement_of(draw.call)
         last = _lowest([statement, *draw.users])
-        mutant = _mutant(
+        mutant = make_mutant(
             "NNX104", source, [replace(source, draw.call, new)], statement, "constant key"
         )
         yield _widened(mutant, last)
@@ -428,14 +434,19 @@ def _lowest(nodes: Sequence[ast.stmt | ast.expr]) -> ast.stmt | ast.expr:
     return max(nodes, key=lambda node: node.end_lineno or 0)
 
 
-def _on_lines(mutant: Mutant, first: int, last: int) -> Mutant:
+def added(mutant: Mutant, line: int) -> Mutant:
+    """The same, as code that is added on a line."""
+    return dataclasses.replace(on_lines(mutant, line, line), added=True)
+
+
+def on_lines(mutant: Mutant, first: int, last: int) -> Mutant:
     """The same, accepted elsewhere."""
     return dataclasses.replace(mutant, accepted=(first, last))
 
 
 def _widened(mutant: Mutant, last: ast.stmt | ast.expr) -> Mutant:
     """The same, accepted down to the end of a node."""
-    return _on_lines(mutant, mutant.accepted[0], last.end_lineno or last.lineno)
+    return on_lines(mutant, mutant.accepted[0], last.end_lineno or last.lineno)
 
 
 @mutator("NNX104")
@@ -449,7 +460,7 @@ def constant_rngs(source: Source) -> Iterator[Mutant]:
         statement = source.statement_of(draw.call)
         edits = [replace(source, draw.call, new)]
         last = _lowest([statement, *draw.users])
-        yield _widened(_mutant("NNX104", source, edits, statement, "constant container"), last)
+        yield _widened(make_mutant("NNX104", source, edits, statement, "constant container"), last)
 
 
 @mutator("NNX105")
@@ -462,7 +473,9 @@ def constant_fallback(source: Source) -> Iterator[Mutant]:
         test = (f"{draw.container} is not None", f'"{draw.stream}" in {draw.container}')[at % 2]
         new = f"({source.code(draw.call)} if {test} else {module}.key(0))"
         statement = source.statement_of(draw.call)
-        yield _mutant("NNX105", source, [replace(source, draw.call, new)], statement, "fallback")
+        yield make_mutant(
+            "NNX105", source, [replace(source, draw.call, new)], statement, "fallback"
+        )
 
 
 def _functions(source: Source) -> Iterator[Function]:
@@ -537,7 +550,7 @@ def key_used_twice(source: Source) -> Iterator[Mutant]:
                 ):
                     edits = [replace(source, second.name, first.name.id)]
                     statement = second.block[second.at]
-                    yield _mutant("NNX106", source, edits, statement, "key used twice")
+                    yield make_mutant("NNX106", source, edits, statement, "key used twice")
 
 
 def _count(function: Function, name: str) -> int:
@@ -575,7 +588,7 @@ def split_dropped(source: Source) -> Iterator[Mutant]:
                 ):
                     edits = [replace(source, splits[0], "pass")]
                     statement = second.block[second.at]
-                    yield _mutant("NNX106", source, edits, statement, "split left out")
+                    yield make_mutant("NNX106", source, edits, statement, "split left out")
 
 
 @mutator("NNX106")
@@ -603,7 +616,7 @@ def split_dropped_in_loop(source: Source) -> Iterator[Mutant]:
             ]
             if len(stores) == 1:
                 edits = [replace(source, split, "pass"), replace(source, use.name, source_key)]
-                yield _mutant(
+                yield make_mutant(
                     "NNX106", source, edits, use.block[use.at], "split left out of a loop"
                 )
 
@@ -621,7 +634,7 @@ def draw_before_loop(source: Source) -> Iterator[Mutant]:
             insert_before(source, loop, f"loop_key = {source.code(draw.call)}"),
             replace(source, draw.call, "loop_key"),
         ]
-        yield _mutant("NNX106", source, edits, loop, "draw before the loop")
+        yield make_mutant("NNX106", source, edits, loop, "draw before the loop")
 
 
 @mutator("NNX106")
@@ -648,7 +661,7 @@ def draw_reused(source: Source) -> Iterator[Mutant]:
             replace(source, second.call, "shared_key"),
         ]
         last = _lowest([two, *second.users, *first.users])
-        mutant = _mutant("NNX106", source, edits, two, "one draw for two")
+        mutant = make_mutant("NNX106", source, edits, two, "one draw for two")
         yield _widened(mutant, last)
 
 
@@ -688,7 +701,7 @@ def dropout_without_rngs(source: Source) -> Iterator[Mutant]:
                 and not re.search(r"None", ast.unparse(given.value))
             ):
                 edits = [drop_argument(source, made.call, given)]
-                yield _mutant("NNX107", source, edits, made.call, "no rngs")
+                yield make_mutant("NNX107", source, edits, made.call, "no rngs")
 
 
 @mutator("NNX108")
@@ -699,7 +712,7 @@ def stream_not_called(source: Source) -> Iterator[Mutant]:
             continue
         new = draw.container if at % 3 == 2 else source.code(draw.call.func)
         edits = [replace(source, draw.call, new)]
-        mutant = _mutant("NNX108", source, edits, draw.call, "not called")
+        mutant = make_mutant("NNX108", source, edits, draw.call, "not called")
         yield _widened(mutant, _lowest([draw.call, *draw.users]))
 
 
@@ -712,7 +725,7 @@ def split_stream_not_called(source: Source) -> Iterator[Mutant]:
             continue
         if source.dotted(above.func) in ("jax.random.split", "jax.random.fold_in"):
             edits = [replace(source, draw.call, source.code(draw.call.func))]
-            yield _mutant("NNX108", source, edits, above, "not called")
+            yield make_mutant("NNX108", source, edits, above, "not called")
 
 
 @mutator("NNX109")
@@ -739,7 +752,9 @@ def not_forked(source: Source) -> Iterator[Mutant]:
             if len(several) > 1 or looped:
                 old = source.code(saved.value)
                 edits = [replace(source, saved.value, old.removesuffix(".fork()"))]
-                mutant = _mutant("NNX109", source, edits, source.tree.body[0], f"{name} not forked")
+                mutant = make_mutant(
+                    "NNX109", source, edits, source.tree.body[0], f"{name} not forked"
+                )
                 yield _widened(mutant, source.tree.body[-1])
 
 
@@ -774,7 +789,7 @@ def stream_typo(source: Source) -> Iterator[Mutant]:
                 continue
             end = source.span(func)[1]
             edits = [(end - len(stream), end, typo)]
-            yield _mutant("NNX110", source, edits, node, "stream misspelt")
+            yield make_mutant("NNX110", source, edits, node, "stream misspelt")
 
 
 @mutator("NNX111")
@@ -802,7 +817,7 @@ def frozen_noise(source: Source) -> Iterator[Mutant]:
             insert_after(source, saved, f"self.noise_array = {sampler}{rest}"),
             replace(source, user, "self.noise_array"),
         ]
-        yield _mutant("NNX111", source, edits, draw.owner.node, "hoisted array")
+        yield make_mutant("NNX111", source, edits, draw.owner.node, "hoisted array")
 
 
 # -- NNX2xx: modes ---------------------------------------------------------------------------------
@@ -855,7 +870,7 @@ def mode_dropped(source: Source) -> Iterator[Mutant]:
     for told in forwarded(source):
         if not any(made.mode_is_fixed for made in told.call.made):
             edits = [drop_argument(source, told.call.call, told.word)]
-            yield _mutant("NNX201", source, edits, told.call.call, "mode dropped")
+            yield make_mutant("NNX201", source, edits, told.call.call, "mode dropped")
 
 
 @mutator("NNX201")
@@ -878,7 +893,7 @@ def position_dropped(source: Source) -> Iterator[Mutant]:
             and not re.search(r"\.(train|eval|set_attributes)\(", source.code(call.function))
         ):
             edits = [drop_argument(source, call.call, last)]
-            yield _mutant("NNX201", source, edits, call.call, "mode dropped (position)")
+            yield make_mutant("NNX201", source, edits, call.call, "mode dropped (position)")
 
 
 def _told_outright(source: Source, function: Function, flag: str) -> list[ast.AST] | None:
@@ -939,7 +954,7 @@ def mode_flag_removed(source: Source) -> Iterator[Mutant]:
         )
         if tests and not gated:
             edits = [drop_parameter(source, function, flags[0]), *_without_tests(source, tests)]
-            yield _mutant("NNX202", source, edits, draw.call, "flag removed")
+            yield make_mutant("NNX202", source, edits, draw.call, "flag removed")
 
 
 def _has(made: list[Made], word: str) -> bool:
@@ -963,7 +978,7 @@ def keyword_renamed(source: Source) -> Iterator[Mutant]:
         if not _has(told.call.made, new):
             value = told.flag if FLAGS[new] == FLAGS[told.flag] else f"not {told.flag}"
             edits = [replace(source, told.word, f"{new}={value}")]
-            yield _mutant("NNX203", source, edits, told.call.call, "unknown keyword")
+            yield make_mutant("NNX203", source, edits, told.call.call, "unknown keyword")
 
 
 @mutator("NNX203")
@@ -974,7 +989,7 @@ def keyword_added(source: Source) -> Iterator[Mutant]:
             flag = call.own_flags[0]
             if not _has(call.made, flag) and not any(made.flags for made in call.made):
                 edits = [add_argument(source, call.call, f"{flag}={flag}")]
-                yield _mutant("NNX203", source, edits, call.call, "keyword for a plain layer")
+                yield make_mutant("NNX203", source, edits, call.call, "keyword for a plain layer")
 
 
 @mutator("NNX204")
@@ -983,7 +998,7 @@ def mode_inverted(source: Source) -> Iterator[Mutant]:
     for told in forwarded(source):
         new = told.flag if told.inverted else f"not {told.flag}"
         edits = [replace(source, told.word.value, new)]
-        yield _mutant("NNX204", source, edits, told.call.call, "inverted")
+        yield make_mutant("NNX204", source, edits, told.call.call, "inverted")
 
 
 @mutator("NNX204")
@@ -994,7 +1009,7 @@ def batch_norm_by_position(source: Source) -> Iterator[Mutant]:
         alone = len(call.args) == 1 and len(call.keywords) == 1
         if alone and told.inverted and all(m.kind == "flax.nnx.BatchNorm" for m in made):
             edits = [replace(source, told.word, told.flag)]
-            yield _mutant("NNX204", source, edits, call, "inverted by position")
+            yield make_mutant("NNX204", source, edits, call, "inverted by position")
 
 
 @mutator("NNX205")
@@ -1016,7 +1031,7 @@ def mode_in_wrong_place(source: Source) -> Iterator[Mutant]:
         ]
         if edits[0][0] == end:  # the flag is the first keyword: one edit
             edits = [(end, source.span(told.word)[1], f", {source.code(told.word.value)}")]
-        yield _mutant("NNX205", source, edits, call, f"into {place}")
+        yield make_mutant("NNX205", source, edits, call, f"into {place}")
 
 
 _MODE_NAMES = re.compile(
@@ -1033,7 +1048,7 @@ def mode_hard_coded(source: Source) -> Iterator[Mutant]:
         if _MODE_NAMES.search(names):
             continue
         edits = [replace(source, told.word.value, ("True", "False")[at % 2])]
-        yield _mutant("NNX206", source, edits, told.call.call, "literal mode")
+        yield make_mutant("NNX206", source, edits, told.call.call, "literal mode")
 
 
 @mutator("NNX207")
@@ -1048,7 +1063,9 @@ def flag_unused(source: Source) -> Iterator[Mutant]:
         tests = _told_outright(source, draw.function, flags[0])
         if tests:
             edits = _without_tests(source, tests)
-            yield _on_def(_mutant("NNX207", source, edits, draw.function, "tests removed"), draw)
+            yield _on_def(
+                make_mutant("NNX207", source, edits, draw.function, "tests removed"), draw
+            )
 
 
 @mutator("NNX207")
@@ -1077,7 +1094,7 @@ def flag_added(source: Source) -> Iterator[Mutant]:
         last = parameters[-1]
         end = source.span(given.get(last.arg, last))[1]
         edits = [(end, end, ", train: bool = True")]
-        yield _on_def(_mutant("NNX207", source, edits, function, "flag added"), draw)
+        yield _on_def(make_mutant("NNX207", source, edits, function, "flag added"), draw)
 
 
 def _no_base_call(owner: Class) -> bool:
@@ -1088,7 +1105,7 @@ def _no_base_call(owner: Class) -> bool:
 
 def _on_def(mutant: Mutant, draw: Draw) -> Mutant:
     first = min([draw.function.lineno, *(d.lineno for d in draw.function.decorator_list)])
-    return _on_lines(mutant, first, draw.function.body[0].lineno)
+    return on_lines(mutant, first, draw.function.body[0].lineno)
 
 
 @mutator("NNX208")
@@ -1096,20 +1113,24 @@ def method_as_flag(source: Source) -> Iterator[Mutant]:
     """``if self.train:`` for ``if train:``."""
     for owner in source.modules:
         for function in owner.forward:
-            for test in _tested(source, function):
+            for test in tested_flags(source, function):
                 if owner.has_name("train") or not owner.resolved or "__dict__" in source.text:
                     continue
-                above = source.parents[test]
-                if FLAGS[test.id]:
-                    edits = [replace(source, test, "self.train")]
-                elif isinstance(above, ast.UnaryOp):
-                    edits = [replace(source, above, "self.train")]
-                else:
-                    edits = [replace(source, test, "not self.train")]
-                yield _mutant("NNX208", source, edits, test, "method for a flag")
+                edits = [told_by_self(source, test, "train", same=FLAGS[test.id])]
+                yield make_mutant("NNX208", source, edits, test, "method for a flag")
 
 
-def _tested(source: Source, function: Function) -> Iterator[ast.Name]:
+def told_by_self(source: Source, told: ast.expr, name: str, *, same: bool) -> Edit:
+    """Read an attribute of self for what tells the mode, of the same polarity or of the other."""
+    above = source.parents[told]
+    if same:
+        return replace(source, told, f"self.{name}")
+    if isinstance(above, ast.UnaryOp):
+        return replace(source, above, f"self.{name}")
+    return replace(source, told, f"not self.{name}")
+
+
+def tested_flags(source: Source, function: Function) -> Iterator[ast.Name]:
     """The flags that a function tests for truth."""
     for node in source.walk(function):
         if not isinstance(node, ast.Name) or node.id not in flags_of(function.args):
@@ -1140,7 +1161,7 @@ def method_hidden(source: Source) -> Iterator[Mutant]:
             edits: list[Edit] = [
                 (source.span(u)[1] - len(name), source.span(u)[1], "train") for u in uses
             ]
-            yield _mutant("NNX208", source, edits, owner.node, "method hidden")
+            yield make_mutant("NNX208", source, edits, owner.node, "method hidden")
 
 
 @mutator("NNX209")
@@ -1159,7 +1180,7 @@ def eval_result_used(source: Source) -> Iterator[Mutant]:
                 if known and source.function_of(node) is function and len(node.targets) == 1:
                     end = source.span(node.value)[1]
                     edits = [(end, end, (".eval()", ".train()")[at % 2])]
-                    yield _mutant("NNX209", source, edits, node, "on the constructor")
+                    yield make_mutant("NNX209", source, edits, node, "on the constructor")
 
 
 @mutator("NNX209")
@@ -1192,7 +1213,7 @@ def eval_assigned(source: Source) -> Iterator[Mutant]:
             kind = own[0] if len(own) == len(stores) == 1 else None
             if kind and kind.is_module and not kind.method(match[2]):
                 edits = [replace(source, node, f"{match[1]} = {ast.unparse(node)}")]
-                yield _mutant("NNX209", source, edits, node, "assigned")
+                yield make_mutant("NNX209", source, edits, node, "assigned")
 
 
 _NEW_LAYERS = {
@@ -1233,7 +1254,7 @@ def layer_built(source: Source) -> Iterator[Mutant]:
                 insert_before(source, statement, f"new_layer = {made}"),
                 replace(source, callee, "new_layer"),
             ]
-        yield _mutant("NNX210", source, edits, statement, "layer built")
+        yield make_mutant("NNX210", source, edits, statement, "layer built")
 
 
 @mutator("NNX211")
@@ -1251,7 +1272,7 @@ def flag_traced(source: Source) -> Iterator[Mutant]:
             for node in source.walk(function)
             if isinstance(node, ast.Name) and node.id in flags and isinstance(node.ctx, ast.Store)
         ]
-        tested = any(True for _ in _tested(source, function)) or function in told
+        tested = any(True for _ in tested_flags(source, function)) or function in told
         if not tested or stored or len(flags) != 1 or re.match("test|main", function.name):
             continue
         edits = [insert_before(source, function, f"@{names[at % len(names)]}.jit")]
@@ -1261,22 +1282,22 @@ def flag_traced(source: Source) -> Iterator[Mutant]:
             end = source.span(parameter)[1]
             edits.append((end, source.span(given[flags[0]])[1], ""))
             kind = "compiled, flag required"
-        mutant = _mutant("NNX211", source, edits, function, kind)
-        yield _on_lines(mutant, function.lineno, function.body[0].lineno)
+        mutant = make_mutant("NNX211", source, edits, function, kind)
+        yield on_lines(mutant, function.lineno, function.body[0].lineno)
 
 
 @mutator("NNX211")
 def static_dropped(source: Source) -> Iterator[Mutant]:
     """Forget ``static_argnames`` for the flag."""
     for function in _functions(source):
-        tested = {node.id for node in _tested(source, function)}
+        tested = {node.id for node in tested_flags(source, function)}
         for decorator in function.decorator_list:
             for word in decorator.keywords if isinstance(decorator, ast.Call) else []:
                 named = any(f"'{flag}'" in ast.unparse(word.value) for flag in tested)
                 if isinstance(decorator, ast.Call) and word.arg == "static_argnames" and named:
                     edits = [drop_argument(source, decorator, word)]
-                    mutant = _mutant("NNX211", source, edits, function, "static dropped")
-                    yield _on_lines(mutant, decorator.lineno, function.body[0].lineno)
+                    mutant = make_mutant("NNX211", source, edits, function, "static dropped")
+                    yield on_lines(mutant, decorator.lineno, function.body[0].lineno)
 
 
 @mutator("NNX212")
@@ -1294,7 +1315,7 @@ def flag_removed(source: Source) -> Iterator[Mutant]:
             continue
         drops = [drop_argument(source, told.call.call, told.word) for told in calls]
         edits = [drop_parameter(source, function, flags[0]), *drops]
-        yield _mutant("NNX212", source, edits, function, "flag removed")
+        yield make_mutant("NNX212", source, edits, function, "flag removed")
 
 
 # -- NNX3xx: views ---------------------------------------------------------------------------------
@@ -1311,8 +1332,8 @@ def set_view_default(source: Source) -> Iterator[Mutant]:
             if isinstance(value, ast.Constant) and value.value is None:
                 for new in ("False", "True"):
                     edits = [replace(source, value, new)]
-                    mutant = _mutant("NNX301", source, edits, function, f"{name} = {new}")
-                    yield _on_lines(mutant, function.lineno, function.body[0].lineno)
+                    mutant = make_mutant("NNX301", source, edits, function, f"{name} = {new}")
+                    yield on_lines(mutant, function.lineno, function.body[0].lineno)
 
 
 # -- planted classes -------------------------------------------------------------------------------
@@ -1373,15 +1394,20 @@ def _render(body: str, variant: int) -> tuple[str, tuple[int, int]]:
     return text.replace("  # !", "") + "\n", (min(lines), max(lines))
 
 
-def plant_in(text: str, body: str) -> tuple[str, int]:
-    """A file with a class at its end, in the names of the file; the first line of that."""
+def plant_in(text: str, body: str, other: str) -> tuple[str, int]:
+    """A file with a class at its end, in the names of the file; the first line of that.
+
+    What the *other* text of the plant needs is imported too, so that they differ in the class only.
+    """
     source = Source(Path("planted.py"), text, Package(Path("planted.py")), "planted")
     nnx = source.alias("flax.nnx")
     lines = text.split("\n")
     heads = [
         line
         for name, line in _HEADERS.items()
-        if re.search(rf"\b{name}\b", body) and line not in lines and not (name == "nnx" and nnx)
+        if re.search(rf"\b{name}\b", body + other)
+        and line not in lines
+        and not (name == "nnx" and nnx)
     ]
     if nnx:
         body = re.sub(r"\bnnx\b", nnx, body)

@@ -8,7 +8,8 @@ Run from the project's root, with the project installed::
 
 A mutator (``mutators.py``) finds a good idiom in a file and breaks it; one mutant at a time is
 linted in place of the file. Where real code has too few such places, small good classes
-(``plants.txt``) are appended to real files and broken there. Nothing is written to disk.
+(``plants.txt``) are appended to real files and broken there, and real modules are given a broken
+method or function more (``mutators_views.py``). Nothing is written to disk.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import ecosystem
 import mutators
+import mutators_views  # noqa: F401 (registers its own)
 from flake8_nnx_mode import engine, rules
 from mutators import Mutant
 from sources import Package, dead_lines
@@ -43,6 +45,11 @@ class Site:
     mutant: Mutant
     planted: bool = False
     text: str | None = None
+
+    @property
+    def real(self) -> bool:
+        """Whether what is broken was there."""
+        return not self.planted and not self.mutant.added
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +165,8 @@ def planted(packages: dict[str, Path], code: str, most: int, seed: str) -> list[
         plant = own[at % len(own)]
         name, path = generator.choice(hosts)
         text = path.read_text(encoding="utf-8")
-        good, first = mutators.plant_in(text, plant.good)
-        bad, _ = mutators.plant_in(text, plant.bad)
+        good, first = mutators.plant_in(text, plant.good, plant.bad)
+        bad, _ = mutators.plant_in(text, plant.bad, plant.good)
         accepted = (first + plant.accepted[0], first + plant.accepted[1])
         start = len(bad) - len(bad.split("\n", first - 1)[-1])
         edit = (start, len(good), bad[start:])
@@ -218,7 +225,7 @@ def report(outcomes: list[Outcome], codes: list[str], found: Counter[str]) -> No
         cells = []
         own = [each for each in outcomes if each.site.mutant.code == code and each.counts]
         for is_planted in (False, True):
-            kind = [each for each in own if each.site.planted == is_planted]
+            kind = [each for each in own if each.site.real != is_planted]
             caught = sum(each.caught for each in kind)
             cell = f"{caught} / {len(kind)} ({caught / len(kind):.0%})" if kind else "-"
             if not is_planted and found[code] > len(kind):
@@ -298,14 +305,17 @@ def main() -> int:
         if options.count:
             count(every, codes)
             return 0
-        counts = Counter(site.mutant.code for site in every)
+        counts = Counter(site.mutant.code for site in every if site.real)
         chosen = []
         for code in codes:
             seed = f"{options.seed} {code}"
-            real = sample([s for s in every if s.mutant.code == code], options.most, seed)
+            own = [site for site in every if site.mutant.code == code]
+            real = sample([site for site in own if site.real], options.most, seed)
             chosen += real
             if len(real) < ENOUGH:
-                chosen += planted(packages, code, min(ENOUGH, options.most), seed)
+                enough = min(ENOUGH, options.most)
+                chosen += sample([site for site in own if not site.real], enough, seed)
+                chosen += planted(packages, code, enough, seed)
         chosen.sort(key=lambda site: (str(site.mutant.path), site.mutant.code))
         outcomes = list(pool.map(judge, chosen, chunksize=8))
     outcomes.sort(key=lambda each: (each.site.mutant.code, each.site.planted))

@@ -1,5 +1,6 @@
 """What calls do: draw, consume, build, change, and call modules."""
 
+import re
 from dataclasses import replace
 
 from flake8_nnx_mode.facts import flax_api
@@ -13,15 +14,21 @@ from flake8_nnx_mode.facts.containers import (
 )
 from flake8_nnx_mode.facts.events import (
     Consumption,
+    FunctionCall,
     JitCall,
+    JitOfModule,
     LocalRun,
+    ModelChange,
     ModeSet,
     ModuleCall,
     Reuse,
     Uncalled,
 )
+from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL, VIEW_OPTIONS
 from flake8_nnx_mode.facts.state import State
 from flake8_nnx_mode.facts.values import (
+    ANY_MODULE,
+    NEVER,
     NONE,
     UNKNOWN,
     Arguments,
@@ -33,6 +40,7 @@ from flake8_nnx_mode.facts.values import (
     Flag,
     FunctionDefinition,
     Given,
+    GraphDef,
     Guard,
     Guards,
     Instance,
@@ -45,11 +53,13 @@ from flake8_nnx_mode.facts.values import (
     Partial,
     Rngs,
     SelfObject,
+    Setting,
     Stream,
     Symbol,
     Table,
     Traits,
     Value,
+    as_number,
     between,
     choose,
     makings,
@@ -57,6 +67,7 @@ from flake8_nnx_mode.facts.values import (
     on_one_path,
     options,
     present,
+    told,
     traits_of,
 )
 from flake8_nnx_mode.syntax import code
@@ -66,6 +77,12 @@ from flake8_nnx_mode.syntax.outline import Function
 _UNVARYING = Opaque(Traits(varies=False))
 _CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault popitem".split())
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
+_NUMERIC = tuple(
+    "jax.numpy. jax.nn. jax.scipy. jax.random. numpy. math. optax. einops. builtins.abs"
+    " builtins.bool builtins.float builtins.int builtins.len builtins.max builtins.min"
+    " builtins.round builtins.str builtins.sum".split()
+)
+"""What gives numbers, arrays and functions, and no modules."""
 _MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
 _KEEPS_VALUE = frozenset(
@@ -110,6 +127,8 @@ class Calls(State):
         handed_on = (*args.all(), func.receiver) if isinstance(func, Method) else tuple(args.all())
         if handed_on and not is_built_by(func):
             self.facts.handed_on |= makings(Items(handed_on))
+        if last_name(node.func) == "update" and node.plain and any(map(_is_module, handed_on[:1])):
+            self.facts.models_updated.append(_label(node.plain[0].value))
         match func:
             case Rngs() | Stream():
                 return self._draw(func, node)
@@ -125,9 +144,34 @@ class Calls(State):
                 self.facts.calls_argument = True
                 return _result(args, func)
             case FunctionDefinition():
-                return anew(self._world.returned(func, args) or _result(args))
+                if any(_is_module(a) or isinstance(a, Rngs) for a in args.all()):
+                    called = FunctionCall(func, args, node, self._guards)
+                    self.facts.functions_called.append(called)
+                    self._note_updates(called)
+                made = self._world.returned(func, args)
+                if made is None:
+                    made = _result(args)
+                    if made.traits.carries and not self._world.hands_back(func, args):
+                        made = Opaque(replace(made.traits, carries=False))
+                return anew(made)
+            case LocalFunction(number):
+                run = self._runs.get(number)
+                result = _result(args, func)
+                if run is not None:
+                    carries = any(traits_of(value).carries for value in run.returns)
+                    result = Opaque(replace(result.traits, carries=carries))
+                return result
             case _:
                 return _result(args, func)
+
+    def _note_updates(self, called: FunctionCall) -> None:
+        """Note which of the models that a function is given it updates, by its text."""
+        function = called.function
+        text = function.book.text_of(function.outline)
+        for index, parameter in function.outline.as_called(bound=False):
+            given = called.node.argument(parameter.name, index)
+            if given is not None and re.search(rf"\bupdate\(\s*{parameter.name}\b", text):
+                self.facts.models_updated.append(_label(given.value))
 
     def _making(self, node: code.Call) -> Making:
         return Making(self._anchor(node.at), self._guards)
@@ -257,16 +301,30 @@ class Calls(State):
                 self.facts.reuses.append(Reuse(use, use))
 
     def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
+        label = _label(node.func)
+        root = re.split(r"[.\[]", label, maxsplit=1)[0]
+        level = self._levels.get(root, 0 if root in self._variables else -1)
+        if not label:
+            level = self._level
+        made_here = any(
+            isinstance(option, Instance)
+            and option.made is not None
+            and option.made.anchor.chapter is self._chapter
+            for option in options(child)
+        )
+        given = not made_here or level > 0
         self.facts.calls.append(
             ModuleCall(
                 child,
-                _label(node.func),
+                label,
                 args,
                 node,
                 self._flags,
                 self._anchor(node.at),
                 self._guards,
                 self._mode_set,
+                level,
+                given,
             )
         )
         return UNKNOWN
@@ -282,6 +340,11 @@ class Calls(State):
                     self.facts.modes_set.add(attribute)
                 if name != "set_attributes":
                     self._set_mode(receiver, name, node)
+                setting = _setting(name, args)
+                if name == "set_attributes":
+                    self._change_model(name, receiver, args, node, setting)
+                if isinstance(node.func, code.Attribute):
+                    self._set_modes(node.func.value, setting)
                 return NONE
             case SelfObject():
                 return anew(self._world.returned_by_method(name, args) or _result(args))
@@ -321,6 +384,53 @@ class Calls(State):
             case _:
                 return _result(args, receiver)
 
+    def _change_model(
+        self,
+        by: str,
+        model: Value,
+        args: Arguments,
+        node: code.Call,
+        setting: Setting | None = None,
+        applies: Value | LocalRun | None = None,
+    ) -> None:
+        label = _label(node.func).removesuffix(f".{by}")
+        if by != "set_attributes":
+            given = node.plain[-1:] if by == "recursive_map" else node.plain[:1]
+            label = _label(given[0].value) if given else ""
+        change = ModelChange(
+            by,
+            model,
+            label,
+            args,
+            node,
+            self._anchor(node.at),
+            self._guards,
+            node.at in self._statements,
+            setting,
+            applies,
+        )
+        self.facts.models_changed.append(change)
+
+    def _tell(self, model: Value, setting: Setting) -> Value:
+        self.facts.settings.append((model, setting))
+        return told(model, setting)
+
+    def _set_modes(self, owner: code.Expression, setting: Setting) -> None:
+        """Modes of ``owner``, or of a part of it, are set in place."""
+        names: list[str] = []
+        while isinstance(owner, code.Attribute | code.Subscript):
+            names.append(owner.name if isinstance(owner, code.Attribute) else "")
+            owner = owner.value
+        if not isinstance(owner, code.Name):
+            return
+        held = self._variables.get(owner.id, UNKNOWN)
+        if held != SelfObject():
+            self._variables[owner.id] = self._tell(held, _of_part(setting) if names else setting)
+        elif names and names[-1]:
+            kept = self._attributes.get(names[-1], self._kept(names[-1]))
+            setting = _of_part(setting) if names[1:] else setting
+            self._attributes[names[-1]] = self._tell(kept, setting)
+
     def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
         assigned = None
         label = _label(node.func).removesuffix(f".{name}")
@@ -351,10 +461,29 @@ class Calls(State):
             return Instance(Symbol(name), args, self._making(node))
         if name == "flax.nnx.clone" and first is not None:
             return first
-        if name == "flax.nnx.view" and isinstance(first, Instance):
-            return Instance(first.of, None)  # the same, in a mode that is not known
+        if name in ("flax.nnx.view", "flax.nnx.with_attributes") and first is not None:
+            setting = _setting(short, args)
+            self._change_model(short, first, args, node, setting)
+            return self._tell(first, setting) if _is_module(first) else mixed(first)
+        if name == "flax.nnx.recursive_map" and len(args.positional) == 2:
+            function, model = args.positional
+            if isinstance(function, Partial):
+                function = function.func
+            applies: Value | LocalRun | None = function
+            if isinstance(function, LocalFunction):
+                applies = self._runs.get(function.number)
+            self._change_model(short, model, args, node, applies=applies)
+            return mixed(*args.all())  # whatever it was made
+        if name == "flax.nnx.split" and first is not None:
+            states = [_state(filters) for filters in args.positional[1:] or (None,)]
+            return Items((GraphDef(first), *states), ordered=True)
+        if name == "flax.nnx.state":
+            return choose(*(_state(filters) for filters in args.positional[1:] or (None,)))
         if name == "flax.nnx.merge":
-            return Given("model'")  # a module, whichever
+            match first:
+                case GraphDef(Instance() as model):
+                    return replace(model, made=None)  # another one
+            return ANY_MODULE
         if name == "flax.nnx.Rngs":
             varies = args.open or mixed(*args.all()).traits.varies
             return Rngs("made" if varies else "constant", made=self._making(node))
@@ -363,6 +492,8 @@ class Calls(State):
             if self._forward and any(isinstance(a, Given) for a in args.all()):
                 return Key("given", number=new_number())  # of a seed that somebody chose
             return Key("constant", varies=varies, number=new_number(), made=self._making(node))
+        if name in ("sys.exit", "os._exit"):
+            return NEVER
         if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
             if isinstance(first, Rngs | Stream):
                 self._uncalled(first, node)
@@ -374,9 +505,12 @@ class Calls(State):
         if name in ("typing.cast", "typing_extensions.cast") and len(args.positional) == 2:
             return self._world.instance(args.positional[0]) or args.positional[1]
         if name in flax_api.JITS:
+            first = args.get("fun", 0)
             if first is None:
                 return Partial(Symbol(name), args)
             self._jit(name, first, args, node)
+            if isinstance(first, FunctionDefinition):
+                return Partial(first, Arguments((), ()))
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
             return first
         match short if name.startswith(("builtins.", "functools.")) else "":
@@ -401,11 +535,18 @@ class Calls(State):
                 return first
             case "next" if first is not None:
                 return element(first)
+            case "print":
+                return NONE
             case "setattr" if len(args.positional) == 3:
                 self.facts.initialised |= traits_of(args.positional[2]).draws
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
-                        self._write(attribute, mixed(args.positional[2]), node.at, whole=True)
+                        self._source = node.plain[2].value
+                        value = args.positional[2]
+                        known = value if isinstance(value, Given | Flag) else mixed(value)
+                        self._write(attribute, known, node.at, whole=True)
+                        self._source = None
+                return NONE
             case "hasattr" if self._tests:
                 names = (str(a.value) for a in args.positional if isinstance(a, Constant))
                 self._tests[-1].optional |= any(map(flax_api.names_key, names))
@@ -414,17 +555,34 @@ class Calls(State):
             case "isinstance" if self._tests:
                 self._tests[-1].of_class = True
         if not name.startswith(("builtins.", "jax.", "flax.")):
-            return mixed(_result(args), UNKNOWN)  # the time, a number from another generator
-        return _result(args)
+            result = mixed(_result(args), UNKNOWN)  # the time, a number from another generator
+            return as_number(result) if name.startswith(_NUMERIC) else result
+        return as_number(_result(args)) if name.startswith(_NUMERIC) else _result(args)
 
     def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> None:
-        function: Function | LocalRun | None = None
-        if isinstance(compiled, FunctionDefinition):
-            function = compiled.outline
-        elif isinstance(compiled, LocalFunction):
-            function = self._runs.get(compiled.number)
+        function = self._run_of(compiled)
+        place = self._anchor(node.at)
         if function is not None:
-            self.facts.jits.append(JitCall(function, name, args, self._anchor(node.at)))
+            self.facts.jits.append(JitCall(function, name, args, place))
+        if isinstance(compiled, Partial):
+            compiled = compiled.func
+        given = node.argument("fun", 0)
+        whole = all(isinstance(o, Instance | Method | SelfObject) for o in options(compiled))
+        if whole and given is not None:
+            before = len(self.facts.models_updated), len(self.facts.settings)
+            found = JitOfModule(compiled, _label(given.value), name, args, place, *before)
+            self.facts.jits_of_modules.append(found)
+
+    def _run_of(self, value: Value) -> Function | LocalRun | None:
+        """The function that is handed over, where it is known."""
+        match value:
+            case FunctionDefinition(_, outline):
+                return outline
+            case LocalFunction(number):
+                return self._runs.get(number)
+            case Partial(func, Arguments((), ())):
+                return self._run_of(func)
+        return None
 
     def _derive(self, key: Value, args: Arguments, name: str, node: code.Call) -> Value:
         """What ``split`` or ``fold_in`` make of a key and the rest of their arguments."""
@@ -472,6 +630,31 @@ def _attribute_of_self(func: code.Expression) -> str | None:
         case code.Attribute(code.Attribute(code.Name(), name), _):
             return name
     return None
+
+
+def _is_module(value: Value) -> bool:
+    """Whether it is a module, or may be merged to one."""
+    return any(isinstance(option, Instance | GraphDef) for option in options(value))
+
+
+def _setting(by: str, args: Arguments) -> Setting:
+    """What a view, or a method that sets modes, says of them."""
+    modes = tuple((n, v) for n, v in args.keywords if n not in VIEW_OPTIONS)
+    if by in ("train", "eval"):
+        default = {n: Constant(v == (by == "eval")) for n, v in MODES_SET_BY_EVAL.items()}
+        modes = (*default.items(), *modes)
+    filters = args.positional[1:] if by in ("view", "with_attributes") else args.positional
+    return Setting(modes, args.open or bool(filters) or args.get("only") is not None)
+
+
+def _of_part(setting: Setting) -> Setting:
+    """``setting``, made to a part of the model."""
+    return Setting(setting.modes, partial=True)
+
+
+def _state(filters: Value | None) -> Opaque:
+    """The state of a module, or of its parameters alone."""
+    return Opaque(Traits(carries=filters != Symbol("flax.nnx.Param")))
 
 
 def _label(node: code.Expression) -> str:

@@ -6,9 +6,11 @@ from flake8_nnx_mode.facts.values import (
     Arguments,
     Draw,
     Flag,
+    FunctionDefinition,
     Guards,
     Key,
     Rngs,
+    Setting,
     Stream,
     Value,
 )
@@ -102,6 +104,36 @@ class ModeSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChange:
+    """A view, or another change: ``nnx.view(model, ...)``, ``model.set_attributes(...)``."""
+
+    by: str
+    """``view``, ``with_attributes``, ``set_attributes`` or ``recursive_map``."""
+    model: Value
+    label: str
+    """The model as the code names it; empty if that is not a plain name."""
+    args: Arguments
+    node: code.Call
+    anchor: Anchor
+    guards: Guards | None
+    unused: bool
+    """Whether the call is a statement of its own."""
+    setting: Setting | None = None
+    applies: "Value | LocalRun | None" = None
+    """What ``recursive_map`` applies."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A function of the project is given modules, or what can be merged to some."""
+
+    function: FunctionDefinition
+    args: Arguments
+    node: code.Call
+    guards: Guards | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleCall:
     """A child is called."""
 
@@ -116,6 +148,10 @@ class ModuleCall:
     guards: Guards | None
     after_mode_set: bool
     """Whether ``self.train()``, ``self.eval()`` or ``self.set_attributes()`` came before it."""
+    level: int
+    """How many local functions deep the name was bound by which it is called; -1 for outside."""
+    given: bool
+    """Whether it was not made in the function that is run, or came as an argument there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +161,8 @@ class AttributeRead:
     name: str
     anchor: Anchor
     guards: Guards | None
+    tested: bool
+    """Whether that is part of a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +175,7 @@ class AttributeWrite:
     anchor: Anchor
     source: code.Expression | None
     """The expression that was assigned; None where it was unpacked, or by other means."""
+    guards: Guards | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +194,42 @@ class LocalRun:
     parameters: tuple[str, ...]
     required: int
     """How many of them, from the first, surely have no default."""
+    name: str = ""
+    """Empty for a lambda."""
+    decorated: bool = False
+    ran: bool = False
     flags: tuple[str, ...] = ()
     flags_tested: frozenset[str] = frozenset()
     calls: list[ModuleCall] = field(default_factory=list)
+    draws: list[Draw] = field(default_factory=list)
     consumptions: list[Consumption] = field(default_factory=list)
+    writes: list[AttributeWrite] = field(default_factory=list)
+    functions_called: list[FunctionCall] = field(default_factory=list)
+    gradients: int = 0
+    """How often it takes a gradient."""
     calls_argument: bool = False
+    changes_argument: bool = False
+    level: int = 0
+    """How many local functions deep it is."""
+    returns: list[Value] = field(default_factory=list)
+    ends: bool = True
+    """Whether it returns nothing on some path: by ``return`` alone, or at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class JitOfModule:
+    """``nnx.jit(model)``, ``nnx.jit(self.method)``: what is compiled is no function."""
+
+    compiled: Value
+    label: str
+    """What is compiled, as the code names it."""
+    by: str
+    args: Arguments
+    anchor: Anchor
+    updates: int
+    """How many updates of models came before it."""
+    settings: int
+    """How many times modes were set before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +243,7 @@ class JitCall:
     by: str
     args: Arguments
     anchor: Anchor
+    decorator: Anchor | None = None
 
 
 @dataclass(slots=True)
@@ -200,12 +271,28 @@ class FunctionFacts:
     free_names: list[FreeName] = field(default_factory=list)
     calls_argument: bool = False
     """Whether one of its own parameters is called, which may well be a module."""
+    changes_argument: bool = False
+    """Whether an attribute of one of its parameters is assigned."""
     reuses: list[Reuse] = field(default_factory=list)
     uncalled: list[Uncalled] = field(default_factory=list)
     stream_tests: list[StreamTest] = field(default_factory=list)
     flags_passed: list[FlagPassed] = field(default_factory=list)
     mode_methods_tested: list[ModeMethodTested] = field(default_factory=list)
     jits: list[JitCall] = field(default_factory=list)
+    jits_of_modules: list[JitOfModule] = field(default_factory=list)
+    models_updated: list[str] = field(default_factory=list)
+    """The models whose weights are updated, as the code names them, in order."""
+    models_changed: list[ModelChange] = field(default_factory=list)
+    settings: list[tuple[Value, Setting]] = field(default_factory=list)
+    """The models whose modes are set, as they were before."""
+    functions_called: list[FunctionCall] = field(default_factory=list)
+    gradients: int = 0
+    """How often it takes a gradient."""
+    level: int = 0
+    variables: dict[str, Value] = field(default_factory=dict)
+    """What the names hold in the end."""
+    ends: bool = True
+    """Whether it returns nothing on some path: by ``return`` alone, or at its end."""
     modes_set_by_call: list[ModeSet] = field(default_factory=list)
     flags_read: set[str] = field(default_factory=set)
     flags_tested: set[str] = field(default_factory=set)

@@ -25,6 +25,63 @@ MODES: dict[str, BuiltinMode] = {
     "flax.nnx.SpectralNorm": BuiltinMode("update_stats", "stateful", True, 1),
 }
 
+MODES_SET_BY_EVAL = {"deterministic": True, "use_running_average": True}
+"""The attributes that ``eval()`` sets, and their values; ``train()`` sets the opposite."""
+
+VIEW_OPTIONS = frozenset({"only", "raise_if_not_found", "graph"})
+"""The keywords of ``nnx.view`` and its kind that are no modes."""
+
+VIEWS: dict[str, frozenset[str]] = {
+    "flax.nnx.Dropout": frozenset({"deterministic"}),
+    "flax.nnx.BatchNorm": frozenset({"use_running_average"}),
+    "flax.nnx.MultiHeadAttention": frozenset(
+        {"deterministic", "decode", "batch_size", "max_length"}
+    ),
+}
+"""What ``set_view`` of a layer takes; the others have none."""
+
+_ATTRIBUTES = {
+    "flax.nnx.Dropout": ("broadcast_dims deterministic rate rng_collection rngs set_view"),
+    "flax.nnx.BatchNorm": (
+        "axis axis_index_groups axis_name bias dtype epsilon mean momentum num_features"
+        " param_dtype promote_dtype scale set_view use_bias use_fast_variance"
+        " use_running_average use_scale var"
+    ),
+    "flax.nnx.MultiHeadAttention": (
+        "attention_fn broadcast_dropout cache_index cached_key cached_value decode"
+        " deterministic dropout_rate dtype head_dim in_features in_kv_features init_cache key"
+        " key_ln ln_promote_dtype normalize_qk num_heads num_kv_heads out out_dot_general"
+        " out_dot_general_cls out_features out_promote_dtype param_dtype precision"
+        " qkv_dot_general qkv_dot_general_cls qkv_features qkv_promote_dtype query query_ln"
+        " rngs set_view use_bias value"
+    ),
+    "flax.nnx.SpectralNorm": (
+        "batch_stats dtype epsilon error_on_non_matrix layer_instance n_steps param_dtype"
+        " use_running_average"
+    ),
+}
+_OTHER_ATTRIBUTES = frozenset(
+    (
+        "activation_fn append attend axis axis_index_groups axis_name backward_rnn"
+        " base_module batch_axis bias bias_shape broadcast_rngs carry_init cell clear"
+        " conv_general_dilated count dense_h dense_i dot_general dot_general_cls dtype"
+        " einsum_op einsum_str embedding epsilon extend feature_axes feature_axis"
+        " feature_group_count features forward_rnn gate_fn get group_size hf hg hi"
+        " hidden_features ho if_ ig ii in_features index initialize_carry input_dilation"
+        " insert io items keep_order kernel kernel_dilation kernel_shape kernel_size keys"
+        " layer_instance layers lora lora_a lora_b lora_param_type mask merge_fn"
+        " negative_slope num_embeddings num_feature_axes num_features num_groups out_features"
+        " padding param_dtype pop popitem precision preferred_element_type promote_dtype"
+        " reduction_axes remove residual return_carry reverse rngs scale scale_init scales"
+        " setdefault state_axes strides time_major transpose_kernel unroll update use_bias"
+        " use_fast_variance use_scale values variable_filter"
+    ).split()
+)
+MODULE_METHODS = frozenset(
+    "eval iter_children iter_modules perturb set_attributes sow train".split()
+)
+"""What every module has."""
+
 _NORM, _CELL = "x *mask", "carry inputs"
 _RNN = "inputs *initial_carry rngs seq_lengths return_carry time_major reverse keep_order"
 CALLS: dict[str, str] = {
@@ -129,6 +186,12 @@ _KEY_PARAMETER = re.compile(r"(?:^|_)(?:key|rng|prng)$")
 _KEY_NAME = re.compile(r"key|rng|seed")
 _MODE_NAME = re.compile(r"train|infer|eval|determ|mode|test")
 _RATE_NAME = re.compile(r"rate|prob|(?:^|_)p$|dropout|drop_path|droppath|noise|std|sigma|scale")
+
+
+def attributes(layer: str) -> frozenset[str]:
+    """The public names that a layer of ``flax.nnx`` has; if it has no mode, of all such layers."""
+    own = _ATTRIBUTES.get(layer)
+    return _OTHER_ATTRIBUTES if own is None else frozenset(own.split())
 
 
 def is_about_mode(name: str) -> bool:

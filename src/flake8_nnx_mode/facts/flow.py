@@ -29,6 +29,8 @@ from flake8_nnx_mode.facts.events import (
 )
 from flake8_nnx_mode.facts.state import CALLABLES, NO_NUMBERS, Mentioned
 from flake8_nnx_mode.facts.values import (
+    ANY_MODULE,
+    NEVER,
     NO_NAMES,
     NONE,
     UNKNOWN,
@@ -38,6 +40,7 @@ from flake8_nnx_mode.facts.values import (
     Constant,
     Flag,
     Given,
+    GraphDef,
     Guard,
     Guards,
     Instance,
@@ -49,9 +52,11 @@ from flake8_nnx_mode.facts.values import (
     Partial,
     Rngs,
     SelfObject,
+    Setting,
     Symbol,
     Table,
     Value,
+    as_number,
     between,
     bounded,
     choose,
@@ -69,8 +74,8 @@ Step = Generator[object, "Value | bool", "Value | bool"]
 
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
-_MISTAKES = frozenset({"TypeError", "AttributeError", "NameError"})
-_BINDABLE = (Instance, Items, Table, Flag)
+_MISTAKES = frozenset({"TypeError", "AttributeError", "NameError", "ValueError"})
+_BINDABLE = (Instance, Items, Table, Flag, GraphDef)
 _NO_ARGUMENTS = Arguments((), ())
 _GRADIENTS = frozenset(
     f"{package}.{name}" for package in ("jax", "flax.nnx") for name in ("grad", "value_and_grad")
@@ -80,6 +85,8 @@ _LOOPS = frozenset(
     | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
 )
 """What calls a function again and again."""
+_GIVES_OPERAND = frozenset({"Add", "Await", "Slice", "Yield", "YieldFrom", "Starred"})
+"""Operations whose result may be, or hold, one of their operands."""
 _STOPS_GRADIENT = "jax.lax.stop_gradient"
 _INITIALISES = flax_api.VARIABLES | {"jax.eval_shape", "flax.nnx.eval_shape"}
 
@@ -90,7 +97,7 @@ class Flow(Calls):
     def run(self) -> FunctionFacts:
         """Run the body once."""
         value: Value | bool = UNKNOWN
-        stack: list[Step] = [self._block(self._chapter.function.body)]
+        stack: list[Step] = [self._whole(self._chapter.function.body)]
         started = False
         while stack:
             try:
@@ -109,6 +116,15 @@ class Flow(Calls):
                 started = False
         return self.facts
 
+    def _whole(self, body: code.Block) -> Step:
+        left = yield body
+        self.facts.ends = left is not True or self._returns_nothing
+        if self._function is self._book.script:
+            self.facts.variables = self._variables
+        self._guards = None
+        yield from self._enter(*self._compiled)  # those that nobody called
+        return True
+
     def _block(self, block: code.Block) -> Step:
         first = len(self.facts.consumptions)
         for statement in block.statements:
@@ -122,11 +138,13 @@ class Flow(Calls):
 
     def _evaluate(self, statement: code.Evaluate) -> Step:
         self._discard(statement.value)
-        guard, _ = yield from self._test(statement.value)
+        if isinstance(statement.value, code.Call):
+            self._statements.add(statement.value.at)
+        guard, value = yield from self._test(statement.value)
         if guard.flags and isinstance(statement.value, code.Call):
             # `self.apply_mode(train)`, `set_mode(self, train)`: not called for its result.
             self._mode_set = True
-        return False
+        return value == NEVER
 
     def _discard(self, node: code.Expression) -> None:
         """Note that nothing is done with what the calls in ``node`` return."""
@@ -167,8 +185,11 @@ class Flow(Calls):
             value = _value((yield expression))
             yield from self._enter(value)
             self.facts.handed_on |= makings(value)
-            if statement.kind == "return" and not self._nested:
-                self.facts.returns.append(value)
+            if statement.kind == "return":
+                self._returned.append(value)
+        if statement.kind == "return" and not statement.values:
+            self._returned.append(NONE)
+            self._returns_nothing = True
         return True
 
     def _assign(self, statement: code.Assign) -> Step:
@@ -180,7 +201,8 @@ class Flow(Calls):
             self._guards = Guards(_EXCUSED, outer)  # `self.kernel.value = ...` initialises
         value = _value((yield statement.value))
         self._guards = outer
-        if statement.annotation is not None and isinstance(value, Opaque | Given):
+        vague = isinstance(value, Opaque | Given) or value == ANY_MODULE
+        if statement.annotation is not None and vague:
             value = self._world.instance(_value((yield statement.annotation))) or value
         self._source = statement.value
         if isinstance(statement.value, code.Call):
@@ -273,10 +295,16 @@ class Flow(Calls):
         if left is not True:
             self._find_reuses_in_loop(start, first, inside)
         self._join(before)
+        breaks = any(
+            isinstance(node, code.Leave) and node.kind == "break"
+            for node in code.walk(statement.body)
+        )
         if statement.orelse is not None:
-            yield statement.orelse
+            left = yield statement.orelse
             self._guards = outer
-        return False
+            return left is True and not breaks
+        endless = isinstance(statement, code.While) and statement.test == code.Constant(value=True)
+        return endless and not breaks
 
     def _try(self, statement: code.Try) -> Step:
         before, outer = self._fork(), self._guards
@@ -327,11 +355,13 @@ class Flow(Calls):
 
     def _match(self, statement: code.Match) -> Step:
         guard, subject = yield from self._test(statement.subject)
+        guard = replace(guard, test=None)  # its patterns are not read
         if any(isinstance(option, Instance) for option in options(subject)):
             guard = replace(guard, of_class=True)
         outer = self._guards
         before = self._fork()
         after = before
+        complete = goes_on = False
         for case in statement.cases:
             self._restore(before)
             self._guards = Guards(guard, outer)
@@ -342,16 +372,20 @@ class Flow(Calls):
                 self._guards = Guards(guard, self._guards)
             left = yield case.body
             if left is not True:
+                goes_on = True
                 self._join(after)
                 after = self._fork()
+            if case.matches_all and case.guard is None:
+                complete = True
         self._restore(after)
         self._guards = outer
-        return False
+        return complete and not goes_on
 
     def _define(self, statement: code.DefineFunction) -> Step:
-        jits: list[tuple[str, Arguments]] = []
+        jits: list[tuple[str, Arguments, code.At]] = []
         for expression in statement.decorators:
-            jits += _as_jit(_value((yield expression)))
+            jit = _as_jit(_value((yield expression)))
+            jits += ((by, args, expression.at) for by, args in jit)
         for expression in statement.defaults:
             yield expression
         for node in code.walk(statement.body):
@@ -360,16 +394,19 @@ class Flow(Calls):
                 self._variables.update(dict.fromkeys(node.names, UNKNOWN))
         local = self._local(statement)
         self._variables[statement.name] = local
-        for by, args in jits:
-            place = self._anchor(statement.at)
-            self.facts.jits.append(JitCall(self._runs[local.number], by, args, place))
-            yield from self._enter(local)  # who compiles it means to call it
+        for by, args, decorator in jits:
+            place, at = self._anchor(statement.at), self._anchor(decorator)
+            self.facts.jits.append(JitCall(self._runs[local.number], by, args, place, at))
+            self._compiled.append(local)  # who compiles it means to call it
         return False
 
     def _local(self, node: code.DefineFunction | code.Lambda) -> LocalFunction:
         local = LocalFunction(new_number())
         names = tuple(name for name, _ in node.parameters)
-        self._runs[local.number] = LocalRun(names, len(names) - len(node.defaults))
+        run = LocalRun(names, len(names) - len(node.defaults))
+        if isinstance(node, code.DefineFunction):
+            run.name, run.decorated = node.name, bool(node.decorators)
+        self._runs[local.number] = run
         self._locals[local.number] = node
         return local
 
@@ -381,6 +418,8 @@ class Flow(Calls):
         """
         for value in values:
             for option in options(value):
+                if isinstance(option, Partial):
+                    option = option.func
                 if isinstance(option, LocalFunction):
                     yield from self._enter_one(option, _NO_ARGUMENTS)
 
@@ -434,8 +473,10 @@ class Flow(Calls):
                 values[name] = Key("given", number=new_number())
             else:
                 values[name] = Given(f"{name}'")
-            if annotation is not None and not is_flag:
+            if annotation is not None and not is_flag and not isinstance(given, Instance):
                 known = self._world.instance(_value((yield annotation)))
+                if isinstance(known, Rngs):
+                    known = replace(known, parameter=f"{name}'")
                 values[name] = values[name] if known is None else known
         return values
 
@@ -456,16 +497,34 @@ class Flow(Calls):
         last = set(self._last)
         noted_before = [set(noted) for noted in self._flags_noted()]
         calls_argument, self.facts.calls_argument = self.facts.calls_argument, False
-        calls, consumptions = len(self.facts.calls), len(self.facts.consumptions)
-        self._nested += 1
+        changes_argument, self.facts.changes_argument = self.facts.changes_argument, False
+        facts = self.facts
+        noted_in_order = (
+            *(facts.calls, facts.consumptions, facts.draws, facts.writes),
+            facts.functions_called,
+        )
+        starts = [len(noted) for noted in noted_in_order]
+        gradients, levels = facts.gradients, self._levels
+        run.level = self._level = self._level + 1
+        self._levels = levels | dict.fromkeys(own_names, run.level)
+        returned, self._returned = self._returned, run.returns
+        returns_nothing, self._returns_nothing = self._returns_nothing, False
         result = yield body
-        self._nested -= 1
+        run.ran, run.ends = True, result is False or self._returns_nothing
+        self._returned, self._returns_nothing = returned, returns_nothing
+        if not isinstance(result, bool):
+            run.returns.append(result)
         self._last = last  # what ends the inner function ends no loop around it
-        run.flags, run.flags_tested = own, frozenset(self.facts.flags_tested.intersection(own))
-        run.calls = self.facts.calls[calls:]
-        run.calls_argument = self.facts.calls_argument
-        self.facts.calls_argument |= calls_argument
-        run.consumptions = self.facts.consumptions[consumptions:]
+        self._level, self._levels = self._level - 1, levels
+        run.gradients = facts.gradients - gradients
+        run.flags, run.flags_tested = own, frozenset(facts.flags_tested.intersection(own))
+        run.calls_argument, run.changes_argument = facts.calls_argument, facts.changes_argument
+        facts.calls_argument |= calls_argument
+        facts.changes_argument |= changes_argument
+        calls, consumptions, draws, writes, called = starts
+        run.functions_called = facts.functions_called[called:]
+        run.calls, run.consumptions = facts.calls[calls:], facts.consumptions[consumptions:]
+        run.draws, run.writes = facts.draws[draws:], facts.writes[writes:]
         self._restore(before)
         self._flags, self._guards, self._mode_set = flags, outer, mode_set
         for noted, earlier in zip(self._flags_noted(), noted_before, strict=True):
@@ -487,7 +546,7 @@ class Flow(Calls):
         flag = value if isinstance(value, Flag) else self._attribute_flag(test)[0]
         if flag is not None:
             mode = "train" if flag.means_train(self._mode_flags) else "eval"
-        return mentioned.guard(mode), value
+        return mentioned.guard(mode, test), value
 
     def _attribute_flag(self, node: code.Expression) -> tuple[Flag | None, str]:
         """``self.training`` or ``not self.training``: the flag by its name, and the text for it."""
@@ -544,6 +603,10 @@ class Flow(Calls):
     ) -> Generator[object, "Value | bool", None]:
         """``owner.attr = value`` or ``owner[index] = value``."""
         held = _value((yield owner))
+        if isinstance(target, code.Attribute) and target.name not in ("value", "raw_value"):
+            is_mode = target.name in flax_api.MODES_SET_BY_EVAL
+            modes = ((target.name, value),) if is_mode else ()
+            self._set_modes(owner, Setting(modes, partial=True))
         root, name = owner, None
         base = owner.value if isinstance(owner, code.Attribute) else owner
         if isinstance(base, code.Name):  # `layer.kernel[...] = weights`
@@ -551,6 +614,11 @@ class Flow(Calls):
         while isinstance(root, code.Attribute | code.Subscript):
             name = root.name if isinstance(root, code.Attribute) else name
             root = root.value
+        if isinstance(root, code.Name):
+            changed = self._variables.get(root.id)
+            if isinstance(changed, Instance):
+                self.facts.models_updated.append(root.id)
+            self.facts.changes_argument |= isinstance(changed, Given)
         if isinstance(root, code.Name) and self._variables.get(root.id) == SelfObject() and name:
             self._write(name, value, target.at, whole=False)
             if isinstance(target, code.Attribute) and target.name in self._mode_flags:
@@ -612,8 +680,18 @@ class Flow(Calls):
         start, first = new_number(), len(self.facts.consumptions)
         yield from self._enter_called(func, args)
         if name in _GRADIENTS and positional:
+            self.facts.gradients += 1
             self._guards = outer
             return Partial(positional[0], _NO_ARGUMENTS)  # run once that is called
+        if name in flax_api.JITS and positional:
+            first_of = positional[0]
+            bare = isinstance(first_of, Partial) and first_of.args == _NO_ARGUMENTS
+            inner = first_of.func if isinstance(first_of, Partial) and bare else first_of
+            if isinstance(inner, LocalFunction):
+                self._guards = outer
+                self._jit(name, inner, args, node)
+                self._compiled.append(inner)
+                return Partial(first_of, _NO_ARGUMENTS)
         yield from self._enter(*args.all())
         if name in _LOOPS:
             self._find_reuses_in_loop(start, first, self._guards)
@@ -637,12 +715,14 @@ class Flow(Calls):
         self._asked(value, node.operand)
         if isinstance(value, Flag):
             return Flag(value.name, not value.negated)
-        return Constant(not value.value) if isinstance(value, Constant) else mixed(value)
+        if isinstance(value, Constant):
+            return Constant(not value.value)
+        return as_number(mixed(value))
 
     def _either(self, node: code.Either) -> Step:
         guard, left = yield from self._truth(node.operands[0])
         outer = self._guards
-        self._guards = Guards(guard, outer)
+        self._guards = Guards(guard if node.operator == "and" else guard.otherwise, outer)
         right = _value((yield node.operands[1]))
         if self._tests:
             self._asked(right, node.operands[1])
@@ -692,7 +772,7 @@ class Flow(Calls):
             operator, truth = node.rights[0][0], rights[0].value
             if operator in ("Is", "Equal") and isinstance(truth, bool):
                 return left if truth else Flag(left.name, not left.negated)
-        return mixed(left, *rights)
+        return as_number(mixed(left, *rights))
 
     def _display(self, node: code.Display) -> Step:
         elements: list[Value] = []
@@ -761,7 +841,9 @@ class Flow(Calls):
                 return total
             case "Multiply", [Items(elements), _] | [_, Items(elements)]:
                 return Items(elements)
-        return mixed(*values)
+        result = mixed(*values)
+        counts = any(isinstance(v, Constant) and isinstance(v.value, int | float) for v in values)
+        return as_number(result) if counts or node.operator not in _GIVES_OPERAND else result
 
 
 _STEPS: dict[type, Callable[[Flow, Any], Step]] = {

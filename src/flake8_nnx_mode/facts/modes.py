@@ -417,6 +417,8 @@ def _mode_was_set(owner: ClassFacts | None, label: str) -> bool:
 
 
 def _child(project: Project, value: Value) -> _Child | None:
+    if isinstance(value, Instance) and value.settings:
+        value = Instance(value.of, None)  # in a mode that somebody set
     match value:
         case Instance(ClassDefinition() as of, made_with) if builtin := project.class_facts(
             of

@@ -62,6 +62,7 @@ _WRITES = (
     r"|^[ \t]*\w+\.NAME,?[ \t]*$"
     r"|\b(?:for|as|del)\b[^\n]*\.NAME\b"
 )
+_CALLS_BASE = re.compile(r"\bsuper\(|\.__init__\(")
 _UPDATES_SELF = re.compile(r"\bupdate\(\s*self\s*,")
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
 _SELF_AS_ARGUMENT = re.compile(
@@ -300,6 +301,18 @@ class ClassFacts:
             if method is not function and self.book.mentions(function, method.name):
                 yield method
 
+    @property
+    def names_of_class(self) -> frozenset[str]:
+        """The attributes that all its objects have by its class body, or those of its bases."""
+        names: set[str] = set()
+        for definition in self.ancestry.classes:
+            outline = definition.outline
+            names |= outline.scope.bindings.keys()
+            fields = outline.fields.items()
+            if not outline.node.decorator_list:  # no dataclass: a bare annotation is nothing
+                names -= {name for name, field in fields if field.value is None}
+        return frozenset(names)
+
     def method_texts(self) -> list[str]:
         """The texts of its methods and of those it inherits."""
         return [d.book.text_of(function) for d, function in _methods(self.ancestry.classes)]
@@ -450,9 +463,27 @@ class ClassFacts:
         for definition, function in _methods(self.family):
             if self._writes(definition.book, function, name) is not None:
                 return True
-            body = _SIGNATURE.sub("", definition.book.text_of(function))
-            if self.is_init_like(function) and _SELF_AS_ARGUMENT.search(body):
-                return True  # whoever is given self may assign anything
+        return self.hands_itself_over
+
+    @cached_property
+    def hands_itself_over(self) -> bool:
+        """Whether construction gives self to somebody, who may assign anything."""
+        return any(
+            _SELF_AS_ARGUMENT.search(_SIGNATURE.sub("", definition.book.text_of(function)))
+            for definition, function in _methods(self.family)
+            if self.is_init_like(function)
+        )
+
+    def constructs_with(self, function: Function) -> bool:
+        """Whether building an object of this class is known to run a method of it or of a base."""
+        if function.name != "__init__":
+            return self.is_init_like(function)
+        for definition in self.ancestry.classes:
+            own = definition.outline.methods.get("__init__")
+            if own is function:
+                return True
+            if own is not None and not _CALLS_BASE.search(definition.book.text_of(own)):
+                return False
         return False
 
     # -- what it is as a child -------------------------------------------------------------

@@ -3,19 +3,21 @@
 import ast
 from collections.abc import Sequence
 
-from flake8_nnx_mode.facts.flax_api import canonical
+from flake8_nnx_mode.facts.flax_api import JITS, canonical
 from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
     ClassDefinition,
     Constant,
     FunctionDefinition,
+    GraphDef,
     Items,
     ModuleFile,
     ModuleLevelCall,
     Symbol,
     Table,
     Value,
+    choose,
 )
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import (
@@ -29,14 +31,15 @@ from flake8_nnx_mode.syntax.outline import (
 )
 
 _BUILTINS = frozenset(
-    "None True False bool dict enumerate getattr hasattr int isinstance len list object partial"
-    " iter next property range reversed setattr sorted staticmethod classmethod super tuple vars"
-    " zip".split()
+    "abs bool classmethod dict enumerate False float getattr hasattr int isinstance iter len"
+    " list max min next None object partial print property range reversed round setattr sorted"
+    " staticmethod str sum super True tuple vars zip".split()
 )
 _CONTAINERS = frozenset(
     "builtins.list builtins.tuple typing.List typing.Tuple typing.Sequence flax.nnx.List"
     " collections.abc.Sequence collections.abc.Iterable typing.Iterable".split()
 )
+_COMPILERS = frozenset(map(Symbol, JITS))
 _LONGEST_CHAIN = 50
 
 
@@ -169,8 +172,11 @@ class Names:
                 value = self.lookup(book, scope, name) or UNKNOWN
             case ast.Constant(value=constant):
                 value = Constant(constant)
-            case ast.Call(func=func):
+            case ast.Call(func=func, args=args):
                 value = ModuleLevelCall(self.expression(book, scope, func))
+                if args and value.func in _COMPILERS:  # `step = nnx.jit(step)`
+                    compiled = self.expression(book, scope, args[0])
+                    value = compiled if isinstance(compiled, FunctionDefinition) else value
             case ast.Dict(keys=keys, values=values) if not parts:
                 named = [getattr(key, "value", None) for key in keys]
                 held = [self.expression(book, scope, item) for item in values]
@@ -207,12 +213,14 @@ class Names:
                 while isinstance(node, ast.BinOp):  # ast nests X | Y | Z to the left
                     sides.append(node.right)
                     node = node.left
-                return self._only(book, scope, [*sides, node])
+                return self._one_of(book, scope, [*sides, node])
             case ast.Subscript(value=generic, slice=inner):
                 inners = inner.elts if isinstance(inner, ast.Tuple) else [inner]
                 match self.expression(book, scope, generic):
                     case Symbol("typing.Optional" | "typing.Union"):
-                        return self._only(book, scope, inners)
+                        return self._one_of(book, scope, inners)
+                    case Symbol("flax.nnx.GraphDef") if inners:
+                        return GraphDef(self.annotation(book, scope, inners[0]))
                     case Symbol("typing.Annotated") if inners:
                         return self.annotation(book, scope, inners[0])
                     case Symbol(name) if name in _CONTAINERS:
@@ -225,10 +233,11 @@ class Names:
             case _:
                 return UNKNOWN
 
-    def _only(self, book: Book, scope: Scope, sides: Sequence[ast.expr]) -> Value:
-        """The one of ``sides`` that is not None."""
-        named = [side for side in sides if not _is(side, None)]
-        return self.annotation(book, scope, named[0]) if len(named) == 1 else UNKNOWN
+    def _one_of(self, book: Book, scope: Scope, sides: Sequence[ast.expr]) -> Value:
+        """Those of ``sides`` that are not None."""
+        return choose(
+            *(self.annotation(book, scope, side) for side in sides if not _is(side, None))
+        )
 
 
 def _is(node: ast.expr, constant: object) -> bool:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import UnionType
 from typing import TypeVar, cast
@@ -13,15 +13,18 @@ from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.modules import ClassFacts, Kind, decorator_names, written_attributes
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
+    NEVER,
     NONE,
     UNKNOWN,
     Arguments,
     Boxed,
+    Choice,
     ClassDefinition,
     Constant,
     Flag,
     FunctionDefinition,
     Given,
+    GraphDef,
     Instance,
     Items,
     Method,
@@ -34,12 +37,14 @@ from flake8_nnx_mode.facts.values import (
     choose,
     contained,
     replaced,
+    traits_of,
 )
 from flake8_nnx_mode.settings import Settings
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported, Parameter
 
 _T = TypeVar("_T")
+NOTHING: Mapping[str, Value] = {}
 
 
 class Project:
@@ -54,6 +59,7 @@ class Project:
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
         self._functions: dict[Function, FunctionFacts] = {}
+        self._given: dict[tuple[Function, Arguments], FunctionFacts] = {}
         self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
         self._assigned: dict[Book, frozenset[str]] = {}
         self._nested = 0
@@ -207,12 +213,33 @@ class Project:
             self._functions[function] = self.run(book, function, None, 0)
         return self._functions[function]
 
+    def facts_of(self, definition: FunctionDefinition) -> FunctionFacts:
+        """What a function of the project does that is no method, wherever it is."""
+        return self._own_facts(definition.book, definition.outline)
+
+    def facts_called(self, definition: FunctionDefinition, args: Arguments) -> FunctionFacts:
+        """What a function of the project that is no method does when it is given ``args``."""
+        function = definition.outline
+        key = (function, args)
+        if key not in self._given:
+            self._given[key] = FunctionFacts(known=False)  # for those it calls
+            given = _bound_to(function.parameters, args)
+            told = {n: v for n, v in given.items() if isinstance(v, Instance | GraphDef)}
+            self._given[key] = self.run(definition.book, function, None, 0, told)
+        return self._given[key]
+
     def run(
-        self, book: Book, function: Function, owner: ClassFacts | None, level: int
+        self,
+        book: Book,
+        function: Function,
+        owner: ClassFacts | None,
+        level: int,
+        given: Mapping[str, Value] = NOTHING,
     ) -> FunctionFacts:
         """Run ``function`` on abstract values; empty facts if LibCST does not read it.
 
         ``level`` is how much it knows of the attributes of its class, see ``ClassFacts.facts``.
+        ``given`` is what is known of variables that it is given.
         """
         chapter = book.chapter(function)
         if chapter is None or self._nested >= _DEEPEST_CALL:
@@ -230,7 +257,7 @@ class Project:
                 chapter,
                 self.settings.mode_flags,
                 forward=forward,
-                parameters=self._parameters(book, function, owner, forward=forward),
+                parameters=self._parameters(book, function, owner, forward=forward) | dict(given),
             ).run()
         finally:
             self._nested -= 1
@@ -298,6 +325,13 @@ class Project:
                 return Instance(annotation, None)
             case ClassDefinition() if self.class_facts(annotation).is_module:
                 return Instance(annotation, None)
+            case GraphDef(of):
+                model = self.instance_of(of)
+                return None if model is None else GraphDef(model)
+            case Choice(sides):
+                found = [self.instance_of(side) for side in sides]
+                known = [side for side in found if isinstance(side, Instance)]
+                return choose(*known) if len(known) == len(found) else None
             case Items((element,)):
                 held = self.instance_of(element)
                 return None if held is None else Items((held,))
@@ -312,6 +346,8 @@ class Project:
         """
         book, outline = function.book, function.outline
         annotation = self.names.annotation(book, outline.outer, outline.node.returns)
+        if annotation in (NEVER, Symbol("typing.Never")):
+            return NEVER
         annotated = self.instance_of(annotation)
         wanted = _HANDS_OUT_KEYS if forward else _BUILDS
         if wanted.search(book.text_of(outline)) is None:
@@ -384,7 +420,7 @@ class Project:
                 own = flax_api.MODES.get(name)
                 if own is None or fixed_mode(name, args) or not drops(name, args):
                     return found
-                return found | {Kind(own.kind, _given_name(_rate(name, args)))}
+                return found | {Kind(own.kind, _given_name(rate_of(name, args)))}
             case Instance(ClassDefinition() as of, args):
                 if of in self._kinds_busy:
                     return frozenset()
@@ -445,11 +481,12 @@ def drops(name: str, made_with: Arguments | None) -> bool:
     """Whether a layer of ``flax.nnx`` may drop anything: its rate is not literally 0."""
     if name not in flax_api.RATES:
         return True
-    rate = _rate(name, made_with)
+    rate = rate_of(name, made_with)
     return rate is not None and rate not in (Constant(0), Constant(0.0))
 
 
-def _rate(name: str, made_with: Arguments | None) -> Value | None:
+def rate_of(name: str, made_with: Arguments | None) -> Value | None:
+    """How much a layer of ``flax.nnx`` drops, as it was built; None where that is not known."""
     keyword, position = flax_api.RATES.get(name, ("", None))
     return made_with.get(keyword, position) if made_with is not None else None
 
@@ -464,11 +501,17 @@ def seen_by_caller(
     """What a function returns, its parameters replaced by what the call gave for them."""
     if not facts.returns or len(facts.returns) > _MOST_RETURNS:
         return None
+    given = _bound_to(parameters, args)
+    return choose(*(replaced(value, given) for value in facts.returns))
+
+
+def _bound_to(parameters: Sequence[Parameter], args: Arguments) -> dict[str, Value]:
+    """What each of the parameters gets from a call."""
     given: dict[str, Value] = {}
     for index, parameter in enumerate(parameters):
         value = None if args.open else args.get(parameter.name, index)
         given[parameter.name] = UNKNOWN if value is None else value
-    return choose(*(replaced(value, given) for value in facts.returns))
+    return given
 
 
 class _World:
@@ -519,6 +562,10 @@ class _World:
                 of_class = self._project.class_facts(of)
                 return self._project.keys_taken_by_method(of_class, "__call__", 2)
         return None
+
+    def hands_back(self, function: FunctionDefinition, args: Arguments) -> bool:
+        facts = self._project.facts_called(function, args)
+        return not facts.known or any(traits_of(value).carries for value in facts.returns)
 
     def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
         facts = self._project.class_facts(owner)

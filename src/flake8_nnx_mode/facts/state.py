@@ -44,6 +44,7 @@ from flake8_nnx_mode.facts.values import (
     Table,
     Traits,
     Value,
+    as_number,
     choose,
     each_guard,
     makings,
@@ -96,7 +97,7 @@ class Mentioned:
         self.of_class |= other.of_class
         self.shape |= other.shape
 
-    def guard(self, mode: Literal["train", "eval"] | None) -> Guard:
+    def guard(self, mode: Literal["train", "eval"] | None, test: code.Expression) -> Guard:
         """What a branch of the test stands under."""
         return Guard(
             frozenset(self.flags),
@@ -107,6 +108,7 @@ class Mentioned:
             self.of_class,
             self.shape,
             mode=mode,
+            test=test,
         )
 
 
@@ -133,6 +135,9 @@ class World(Protocol):
 
     def keys_taken(self, func: Value) -> KeysTaken | None:
         """The parameters that ``func`` uses as keys; None if that is not known."""
+
+    def hands_back(self, function: FunctionDefinition, args: Arguments) -> bool:
+        """Whether a function of the project may return the state of a module that it is given."""
 
 
 class State:
@@ -163,7 +168,10 @@ class State:
         self._guards: Guards | None = None
         self._flags = self.facts.flags
         self._mode_set = False
-        self._nested = 0
+        self._returned = self.facts.returns
+        self._returns_nothing = False
+        self._level = 0
+        self._levels: dict[str, int] = {}
         self._runs: dict[int, LocalRun] = {}
         self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
         self._tests: list[Mentioned] = []
@@ -173,6 +181,8 @@ class State:
         self._produced: dict[str, code.At] = {}
         self._volatile: set[str] = set()
         self._discarded: set[code.At] = set()
+        self._statements: set[code.At] = set()
+        self._compiled: list[LocalFunction] = []
         self._certain = True
         self._source: code.Expression | None = None
         self._assigned: tuple[code.At, str, Anchor] | None = None
@@ -232,7 +242,9 @@ class State:
                 self._write(name, value, owner.at, whole=True)
 
     def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
-        self.facts.writes.append(AttributeWrite(name, value, whole, self._anchor(at), self._source))
+        place = self._anchor(at)
+        written = AttributeWrite(name, value, whole, place, self._source, self._guards)
+        self.facts.writes.append(written)
         self.facts.kept |= makings(value)
         self.facts.initialised |= traits_of(value).draws
         if traits_of(value).flags:
@@ -259,6 +271,8 @@ class State:
                 return Rngs()
             case ModuleLevelCall(Symbol(maker)) if maker in flax_api.KEY_MAKERS:
                 return Key("constant", varies=False)
+            case ModuleLevelCall(ClassDefinition() as of):
+                return self._world.instance(of) or UNKNOWN
         return UNKNOWN if value is None else value
 
     def _seen(self, value: Value) -> Value:
@@ -299,13 +313,14 @@ class State:
             case Opaque(traits) if name in NO_NUMBERS:
                 if self._tests:
                     self._tests[-1].shape = True
-                return Opaque(replace(traits, draws=frozenset()))
+                return as_number(Opaque(replace(traits, draws=frozenset())))
             case _:
                 return mixed(owner)
 
     def _self_attribute(self, node: code.Attribute) -> Value:
         name = node.name
-        self.facts.reads.append(AttributeRead(name, self._anchor(node.at), self._guards))
+        read = AttributeRead(name, self._anchor(node.at), self._guards, bool(self._tests))
+        self.facts.reads.append(read)
         if self._tests:
             self._tests[-1].attributes.add(name)
         if name in self._attributes:

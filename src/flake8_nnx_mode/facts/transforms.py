@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun
+from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
     Arguments,
     Constant,
     FunctionDefinition,
     Items,
+    Method,
+    SelfObject,
     Symbol,
     Value,
 )
@@ -35,6 +38,17 @@ class Jitted:
     facts: FunctionFacts | LocalRun
     where: Anchor | Span
     """The ``def`` of a decorated function, or the call that compiles it."""
+    function: Function | None = None
+    """The function itself; None for a local one."""
+    owner: ClassFacts | None = None
+    decorator: Anchor | Span | None = None
+    """The decorator that compiles it."""
+    names: tuple[str, ...] = ()
+    """Its parameters."""
+    text: str = ""
+    """Its text, or that of the function around it."""
+    name: str = ""
+    """What it is called; empty for a lambda."""
 
 
 def jitted(project: Project) -> tuple[Jitted, ...]:
@@ -46,7 +60,12 @@ def _jitted(project: Project) -> Iterator[Jitted]:
     owners = dict(project.functions())
 
     def made(
-        function: Function, by: str, args: Arguments, where: Anchor | Span, name: str = ""
+        function: Function,
+        by: str,
+        args: Arguments,
+        where: Anchor | Span,
+        name: str = "",
+        decorator: Span | None = None,
     ) -> Jitted:
         own = function.parameters
         names = tuple(p.name for p in own if p.kind != "keyword-only")
@@ -56,7 +75,24 @@ def _jitted(project: Project) -> Iterator[Jitted]:
             for flag, required in flags.items():
                 flags[flag] = required or any(_gives(call, flag, names) for call in calls)
         facts = project.facts(function, owners[function])
-        return Jitted(function.name, by, _static(names, args), flags, facts, where)
+        parameters = tuple(p.name for p in own)
+        text = project.book.text_of(function)
+        static = _static(names, args)
+        owner = owners[function]
+        return Jitted(
+            function.name,
+            by,
+            static,
+            flags,
+            facts,
+            where,
+            function,
+            owner,
+            decorator,
+            parameters,
+            text,
+            function.name,
+        )
 
     for function in owners:
         for decorator in function.decorators:
@@ -64,7 +100,8 @@ def _jitted(project: Project) -> Iterator[Jitted]:
             if by is not None:
                 args = _arguments(project, function.outer, decorator)
                 where = project.book.span_of_def(function)
-                yield made(function, by, args, where, function.name)
+                place = project.book.span_of(decorator)
+                yield made(function, by, args, where, function.name, place)
     scope = project.book.outline.module
     for name, bindings in scope.bindings.items():
         for binding in bindings:
@@ -85,9 +122,27 @@ def _jitted(project: Project) -> Iterator[Jitted]:
                 run = jit.function
                 static = _static(run.parameters, jit.args)
                 flags = {f: run.parameters.index(f) < run.required for f in run.flags}
-                yield Jitted(function.name, jit.by, static, flags, run, jit.anchor)
+                yield Jitted(
+                    function.name,
+                    jit.by,
+                    static,
+                    flags,
+                    run,
+                    jit.anchor,
+                    decorator=jit.decorator,
+                    names=run.parameters,
+                    text=project.book.text_of(function),
+                    name=run.name,
+                )
             elif jit.function in owners:
                 yield made(jit.function, jit.by, jit.args, jit.anchor)
+        if owner is not None and not owner.is_module:
+            for bound in project.facts(function, owner).jits_of_modules:
+                match bound.compiled:
+                    case Method(SelfObject(), name):
+                        found = owner.find_method(name)
+                        if found is not None and found[1] in owners:
+                            yield made(found[1], bound.by, bound.args, bound.anchor)
 
 
 def _calls_of(project: Project, name: str, *, is_method: bool) -> list[ast.Call]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor, Book
 from flake8_nnx_mode.syntax.outline import Class, Function
 
@@ -38,6 +39,10 @@ class Guard:
     """Excused since the result gets no gradient."""
     mode: Literal["train", "eval"] | None = None
     """The mode that the test lets through, where it tests just a flag."""
+    test: code.Expression | None = field(default=None, compare=False, repr=False)
+    """The test itself."""
+    holds: bool = field(default=True, compare=False)
+    """Whether the code runs where the test is true; if not, it runs where it is not."""
 
     @property
     def reads_mode(self) -> bool:
@@ -48,7 +53,8 @@ class Guard:
     def otherwise(self) -> "Guard":
         """The guard of the other branch."""
         other: Literal["train", "eval"] = "eval" if self.mode == "train" else "train"
-        return self if self.mode is None else replace(self, mode=other)
+        mode = None if self.mode is None else other
+        return replace(self, mode=mode, holds=not self.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,10 @@ class Traits:
     """Draws whose key or sample is in it."""
     varies: bool = True
     """Whether it may differ between two calls of the method on the same object."""
+    plain: bool = False
+    """Whether it is known to be no module, and to hold none: a number, an array, a function."""
+    carries: bool = False
+    """Whether it may hold the state of a module or of an ``nnx.Rngs`` as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +233,21 @@ class Arguments:
         yield from (value for _, value in self.keywords)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """Modes of a model that are set, in place or for a view of it."""
+
+    modes: tuple[tuple[str, "Value"], ...]
+    """By name, ``*`` for what is passed on unseen. None at all where it is changed otherwise."""
+    partial: bool
+    """Whether they are set for some of its layers only, or for which is not known."""
+
+    def may_set(self, mode: str) -> bool:
+        """Whether a mode is set, or may be, to anything but False."""
+        named = dict(self.modes)
+        return not named or "*" in named or named.get(mode, _OFF) != _OFF
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """An object of a class; ``made_with`` is None if only its annotation says so."""
@@ -230,6 +255,15 @@ class Instance:
     of: "Symbol | ClassDefinition"
     made_with: Arguments | None
     made: "Making | None" = field(default=None, compare=False, repr=False)
+    settings: tuple[Setting, ...] = ()
+    """What was done to its modes since, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDef:
+    """What ``nnx.split`` gives beside the state: ``nnx.merge`` makes a module of it again."""
+
+    of: "Value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +396,7 @@ Value = (
     | Flag
     | Given
     | Instance
+    | GraphDef
     | Partial
     | Rngs
     | Stream
@@ -375,7 +410,11 @@ Value = (
 
 UNKNOWN = Opaque(Traits())
 NONE = Constant(None)
+ANY_MODULE = Instance(Symbol(flax_api.MODULE), None)
+NEVER = Symbol("typing.NoReturn")
+"""What a call gives that does not come back."""
 RNGS_AT_MODULE_LEVEL = ModuleLevelCall(Symbol("flax.nnx.Rngs"))
+_OFF = Constant(value=False)
 _MOST_OPTIONS = 12
 _MOST_PARTS = 256
 _DEEPEST = 6
@@ -409,13 +448,20 @@ def choose(*values: Value) -> Value:
 def mixed(*values: Value, varies: bool | None = None) -> Opaque:
     """Something computed from ``values``."""
     flags, draws = NO_NAMES, NO_DRAWS
-    may_vary = False
+    may_vary, plain, carries = False, bool(values), False
     for value in values:
         traits = traits_of(value)
         flags |= traits.flags
         draws |= traits.draws
         may_vary |= traits.varies
-    return Opaque(Traits(flags, draws, may_vary if varies is None else varies))
+        plain &= traits.plain
+        carries |= traits.carries
+    return Opaque(Traits(flags, draws, may_vary if varies is None else varies, plain, carries))
+
+
+def as_number(value: Opaque) -> Opaque:
+    """``value``, as a number or an array that was computed from it."""
+    return Opaque(replace(value.traits, plain=True, carries=False))
 
 
 def traits_of(value: Value) -> Traits:
@@ -424,21 +470,27 @@ def traits_of(value: Value) -> Traits:
         case Opaque(traits):
             return traits
         case Flag(name):
-            return Traits(flags=frozenset({name}))
+            return Traits(flags=frozenset({name}), plain=True)
         case Constant() | Symbol() | ClassDefinition() | FunctionDefinition() | ModuleFile():
-            return Traits(varies=False)
+            return Traits(varies=False, plain=True)
         case Key(draw=draw, varies=varies):
-            return Traits(draws=frozenset({draw}) if draw else NO_DRAWS, varies=varies)
+            draws = frozenset({draw}) if draw else NO_DRAWS
+            return Traits(draws=draws, varies=varies, plain=True)
         case Given(attribute=str()):
             return Traits(varies=False)
         case Choice() | Items() | Table():
             return mixed(*contained(value)).traits
         case Boxed(_, inner):
-            return replace(traits_of(inner), varies=True)
+            return replace(traits_of(inner), varies=True, plain=True)
         case Partial(func, args):
             return mixed(func, *args.all()).traits
-        case Instance(_, Arguments() as args):
-            return Traits(flags=mixed(*args.all()).traits.flags)
+        case Instance(_, args):
+            given = () if args is None else args.all()
+            return Traits(flags=mixed(*given).traits.flags, carries=True)
+        case Rngs() | Stream() | SelfObject():
+            return Traits(plain=not isinstance(value, SelfObject), carries=True)
+        case LocalFunction() | Method() | GraphDef():
+            return Traits(plain=True)
         case _:
             return Traits()
 
@@ -450,6 +502,16 @@ def contained(value: Value) -> Iterator[Value]:
             yield from parts
         case Table(items):
             yield from (item for _, item in items)
+
+
+def told(value: Value, setting: Setting) -> Value:
+    """``value``, if it is a module, with its modes set so."""
+    match value:
+        case Instance():
+            return replace(value, settings=(*value.settings, setting))
+        case Choice(parts):
+            return choose(*(told(part, setting) for part in parts))
+    return value
 
 
 def makings(value: Value) -> set[Anchor]:
@@ -465,7 +527,7 @@ def bounded(value: Value) -> Value:
         return value
     if _parts(value, _DEEPEST) <= _MOST_PARTS:
         return value
-    return Instance(value.of, None) if isinstance(value, Instance) else mixed(value)
+    return replace(value, made_with=None) if isinstance(value, Instance) else mixed(value)
 
 
 def _parts(value: Value, depth: int) -> int:
@@ -503,7 +565,7 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
                 tuple((name, replaced(item, given)) for name, item in keywords),
                 is_open,
             )
-            return Instance(of, args, value.made)
+            return replace(value, made_with=args)
         case Items(elements, ordered):
             return Items(tuple(replaced(element, given) for element in elements), ordered)
         case Table(items):
@@ -513,7 +575,9 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
         case Choice(parts):
             return choose(*(replaced(part, given) for part in parts))
         case Opaque(traits):
-            return Opaque(Traits(draws=traits.draws))
+            return Opaque(replace(traits, flags=NO_NAMES, varies=True))
+        case GraphDef(of):
+            return GraphDef(replaced(of, given))
         case Key():
             return replace(value, number=None)
         case SelfObject() | Method() | Partial() | LocalFunction():

@@ -128,6 +128,8 @@ def _called(child: Value) -> Iterator[Instance]:
     """The dropouts that a call of ``child`` calls."""
     for option in options(child):
         match option:
+            case Instance(settings=told) if told:
+                continue  # perhaps it was switched off
             case Instance(Symbol(name)) if name == _DROPOUT:
                 yield option
             case Instance(Symbol("flax.nnx.Sequential"), Arguments(layers)):

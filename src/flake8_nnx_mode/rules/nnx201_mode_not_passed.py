@@ -99,7 +99,7 @@ def _message(mistake: ModeMistake) -> str:
 def _remedy(mistake: ModeMistake) -> Remedy | None:
     if mistake.call is None or mistake.argument is None or not mistake.plain:
         return None
-    return argument_added(mistake.call, mistake.argument)
+    return argument_added(mistake.call.node, mistake.call.anchor, mistake.argument, "safe")
 
 
 RULE = Rule(check, on=True)

@@ -10,7 +10,8 @@ names. A required parameter makes each view that does not name it a TypeError; a
 makes it reset the mode behind the user's back.
 
 ## How to fix
-Give it the default `None`, and change the attribute only under `if name is not None:`.
+Give it the default `None`, and change the attribute only under `if name is not None:`. The fix does
+both, also for later parameters that then need a default; it is unsafe, as it changes a signature.
 
 ## When it stays silent
 For `*args` and `**kwargs`, for defaults that are sentinels or not known, for classes that are not
@@ -21,9 +22,10 @@ import ast
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import NONE, Constant
-from flake8_nnx_mode.rules import Report, Rule
-from flake8_nnx_mode.syntax.outline import Function
+from flake8_nnx_mode.facts.views import SetView, may_be_none, set_views, stores
+from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.rules.remedies import guard_added, none_asked
+from flake8_nnx_mode.syntax.outline import Parameter
 
 BAD = '''
 from flax import nnx
@@ -63,37 +65,59 @@ class Printer(nnx.Module):
 
 
 def check(project: Project) -> Iterator[Report]:
-    seen = set()
-    for module in project.modules:
-        found = module.find_method("set_view")
-        if found is None or found[0].book is not project.book or found[1] in seen:
-            continue
-        function = found[1]  # of the class itself, or of a mixin in this file
-        seen.add(function)
-        for parameter in function.parameters[1:]:
-            if parameter.kind.startswith("var-") or parameter.kind == "positional-only":
-                continue
+    for view in set_views(project):
+        for parameter in view.keywords:
             name, default = parameter.name, parameter.default
             if default is None:
                 effect = f"any `nnx.view` that does not name `{name}` raises TypeError"
-            elif _may_be_none(project, function, default):
+            elif may_be_none(project, view.function, default):
                 continue
             else:
                 effect = f"any `nnx.view` that does not name `{name}` resets it"
             yield Report(
-                module.book.span_of(parameter.node),
+                project.book.span_of(parameter.node),
                 f"`set_view` parameter `{name}` has no `None` default: {effect}; write"
                 f" `{name}=None` and change the attribute only if it is not None",
+                _remedy(project, view, parameter),
             )
 
 
-def _may_be_none(project: Project, function: Function, default: ast.expr) -> bool:
-    """Whether a default is None, is not known, or stands for None: `x is not UNSET`."""
-    if isinstance(default, ast.UnaryOp | ast.Tuple | ast.List | ast.Dict | ast.JoinedStr):
-        return False
-    value = project.names.expression(project.book, function.outer, default)
-    is_sentinel = f"is not {ast.unparse(default)}" in project.book.text_of(function)
-    return is_sentinel or not isinstance(value, Constant) or value == NONE
+def _remedy(project: Project, view: SetView, parameter: Parameter) -> Remedy | None:
+    """The default, and what asks for it, for this parameter and those after it that need one."""
+    changed = [parameter]
+    if parameter.kind == "positional-or-keyword" and parameter.default is None:
+        own = view.keywords
+        later = own[own.index(parameter) + 1 :]
+        changed += [p for p in later if p.kind == parameter.kind and p.default is None]
+    changes = [change for one in changed for change in _default_changed(project, one)]
+    names = {one.name for one in changed}
+    for store in stores(project, view):
+        if store.parameter not in names:
+            continue
+        if store.test.said in ("nothing", "none"):
+            change = guard_added(project, store)
+        elif store.test.said == "true":
+            change = none_asked(store)
+        else:
+            continue
+        if change is None:
+            return None
+        changes.append(change)
+    return Remedy("unsafe", tuple(dict.fromkeys(changes)))
+
+
+def _default_changed(project: Project, parameter: Parameter) -> Iterator[Change]:
+    book, annotation, default = project.book, parameter.annotation, parameter.default
+    optional = ""
+    if isinstance(annotation, ast.Name | ast.Attribute | ast.Subscript):
+        name = ast.unparse(annotation).partition("[")[0].rpartition(".")[2]
+        optional = "" if name in ("Optional", "Any") else " | None"
+    if default is None:
+        optional += "=None" if annotation is None else " = None"
+    else:
+        yield Change(book.span_of(default), "None")
+    if optional:
+        yield Change(book.span_of(parameter.node), optional, "after")
 
 
 RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5))

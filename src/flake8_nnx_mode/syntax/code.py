@@ -306,6 +306,8 @@ class Case:
     captures: tuple[str, ...]
     guard: Expression | None
     body: Block
+    matches_all: bool = False
+    """Whether the pattern is ``_`` or a name."""
 
 
 @dataclass(frozen=True, slots=True)

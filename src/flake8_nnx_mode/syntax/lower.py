@@ -432,10 +432,12 @@ class Lowering(cst.CSTVisitor):
         self._statement(original_node, code.With(items, body, self._at(original_node)))
 
     def leave_MatchCase(self, original_node: cst.MatchCase) -> None:
+        pattern = original_node.pattern
         self._cases[id(original_node)] = code.Case(
-            tuple(_captured_names(original_node.pattern)),
+            tuple(_captured_names(pattern)),
             self._of(original_node.guard) if original_node.guard else None,
             self._block(original_node.body),
+            isinstance(pattern, cst.MatchAs) and pattern.pattern is None,
         )
 
     def leave_Match(self, original_node: cst.Match) -> None:

@@ -1,0 +1,207 @@
+"""State that ``jax.jit`` loses: changed by a compiled function, and not returned."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flake8_nnx_mode.facts.effects import Change, Effect, Effects, Modes
+from flake8_nnx_mode.facts.events import FunctionCall, FunctionFacts, LocalRun, ModuleCall
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.transforms import Jitted, jitted
+from flake8_nnx_mode.facts.values import (
+    Constant,
+    FunctionDefinition,
+    Given,
+    Instance,
+    Rngs,
+    Value,
+    contained,
+    present,
+    traits_of,
+)
+from flake8_nnx_mode.model import Span
+from flake8_nnx_mode.syntax import code
+from flake8_nnx_mode.syntax.book import Anchor
+
+_EVALUATES = re.compile(
+    r"eval|pred|infer|test|valid|generat|sampl|decod|encod|embed|score|serve|metric|rollout|export"
+)
+_SETS_EVAL = re.compile(
+    r"\.eval\(|\bdeterministic\s*=\s*True|\buse_running_average\s*=\s*True|training\s*=\s*False"
+)
+_PRIME = "'"  # at the end of what a parameter of a local function is called
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a compiled function changes and does not return."""
+
+    where: Anchor | Span
+    effect: Effect
+    label: str
+    """What it changes, as a message says it."""
+
+
+def lost_state(project: Project) -> Iterator[Lost]:
+    """State that is lost in the file at hand, once for each compiled function."""
+    for compiled in jitted(project):
+        if compiled.by == "jax.jit":
+            lost = _Compiled(project, compiled).lost()
+            if lost is not None:
+                yield lost
+
+
+class _Compiled:
+    """One function under ``jax.jit``."""
+
+    def __init__(self, project: Project, compiled: Jitted) -> None:
+        self.project = project
+        self.compiled = compiled
+        self.calls = self._calls_in_file()
+
+    def lost(self) -> Lost | None:
+        """What it loses; None if nothing is known to be."""
+        if "reseed" in self.compiled.text:
+            return None  # its streams start anew at each call
+        runs = self._runs()
+        if any(self._may_return_state(facts) for facts in runs):
+            return None
+        for facts in runs:
+            found = self._changed(facts)
+            if found is not None:
+                where = self.compiled.decorator or self.compiled.where
+                return Lost(where, found[0].effect, found[1])
+        return None
+
+    def _runs(self) -> list[FunctionFacts | LocalRun]:
+        """What it does: as the calls in the file run it, or else as it stands."""
+        function = self.compiled.function
+        if function is None or self.compiled.owner is not None or not self.calls:
+            return [self.compiled.facts]
+        definition = FunctionDefinition(self.project.book, function)
+        return [self.project.facts_called(definition, call.args) for call in self.calls]
+
+    def _calls_in_file(self) -> list[FunctionCall]:
+        """The calls in the file that give it a module, or an ``nnx.Rngs``."""
+        project, target = self.project, self.compiled.function
+        if target is None or self.compiled.owner is not None:
+            return []
+        aliases = project.module_level(FunctionDefinition(project.book, target))
+        found: list[FunctionCall] = []
+        for function, owner in project.functions():
+            if function is not target and project.book.mentions(function, target.name, *aliases):
+                called = project.facts(function, owner).functions_called
+                found += [call for call in called if call.function.outline is target]
+        return found
+
+    def _may_return_state(self, facts: FunctionFacts | LocalRun) -> bool:
+        merges = "merge" in self.compiled.text  # shares its variables with the state it is given
+        return any(
+            traits_of(value).carries or (merges and any(map(_is_argument, _each(value))))
+            for value in facts.returns
+        )
+
+    def _changed(self, facts: FunctionFacts | LocalRun) -> tuple[Change, str] | None:
+        """What changes in a run, and what it changes it in."""
+        owner = self.compiled.owner
+        is_method = owner is not None and owner.is_module
+        effects = Effects(self.project, self._modes(facts), self._streams())
+        for draw in facts.draws:
+            if draw.source.origin == "given" or is_method:
+                change = effects.of_draw(draw)
+                if change is not None:
+                    return change, f"`{draw.source.parameter.rstrip(_PRIME) or 'self'}`"
+        if owner is not None and owner.is_module:
+            for write in facts.writes:
+                change = effects.of_write(write, owner)
+                if change is not None:
+                    return change, "`self`"
+        for call in facts.calls:
+            if self._is_given(call, facts):
+                change = effects.of_call(call)
+                if change is not None and self._is_meant(change, call, facts):
+                    return change, f"`{call.label}`" if call.label else "a module"
+        for called in facts.functions_called:
+            change = effects.of_function(called)
+            if change is not None and not change.by_default:
+                return change, f"what `{called.function.outline.name}` is given"
+        return None
+
+    def _is_given(self, call: ModuleCall, facts: FunctionFacts | LocalRun) -> bool:
+        """Whether what is called came with an argument: not from outside, nor made here."""
+        owner = self.compiled.owner
+        if call.label.startswith("self."):
+            return owner is not None and owner.is_module
+        return call.level >= facts.level and call.given
+
+    def _is_meant(self, change: Change, call: ModuleCall, facts: FunctionFacts | LocalRun) -> bool:
+        """Whether a model that nobody told to train is known to, or is not known to evaluate."""
+        if not change.by_default or facts.gradients:
+            return True
+        given = [v for each in self.calls for v in each.args.all()]
+        if isinstance(facts, LocalRun):
+            given += present(call.child)
+        models = [v for v in given if isinstance(v, Instance)]
+        if any(model.made is not None for model in models):
+            return any(model.made is not None and not model.settings for model in models)
+        if any(model.settings for model in models):
+            return False
+        evaluates = _EVALUATES.search(self.compiled.name) or _SETS_EVAL.search(
+            self.project.book.text
+        )
+        return evaluates is None
+
+    def _streams(self) -> frozenset[str]:
+        """Its parameters for an ``nnx.Rngs``, unless each call in the file makes another one."""
+        function = self.compiled.function
+        if function is None:
+            return frozenset(name for name in self.compiled.names)
+        own = function.as_called(bound=self.compiled.owner is not None)
+        return frozenset(
+            parameter.name
+            for index, parameter in own
+            if not self.calls or not all(_is_fresh(c, parameter.name, index) for c in self.calls)
+        )
+
+    def _modes(self, facts: FunctionFacts | LocalRun) -> Modes:
+        """What its own mode flags hold: training, where a call may say so."""
+        polarity = self.project.settings.mode_flags
+        function = self.compiled.function
+        if function is None:
+            return {n: polarity[n] if given else None for n, given in self.compiled.flags.items()}
+        modes: dict[str, bool | None] = {}
+        for index, parameter in function.as_called(bound=self.compiled.owner is not None):
+            if not self.project.is_mode_flag(parameter):
+                continue
+            name = parameter.name
+            said = [call.args.get(name, index) for call in self.calls]
+            given = [value for value in said if value is not None]
+            trains = Constant(polarity[name])
+            default = getattr(parameter.default, "value", None)
+            if trains in given or (parameter.required and not given):
+                modes[name] = polarity[name]
+            elif all(isinstance(value, Constant) for value in given):
+                modes[name] = default if isinstance(default, bool) else not polarity[name]
+            else:
+                modes[name] = polarity[name]
+        return modes
+
+
+def _is_fresh(call: FunctionCall, name: str, index: int | None) -> bool:
+    """Whether a call makes the ``nnx.Rngs`` that it gives, or forks it."""
+    value, argument = call.args.get(name, index), call.node.argument(name, index)
+    if not isinstance(value, Rngs):
+        return False
+    made_there = argument is not None and isinstance(argument.value, code.Call)
+    return made_there or value.origin in ("forked", "made")
+
+
+def _is_argument(value: Value) -> bool:
+    return isinstance(value, Given)
+
+
+def _each(value: Value) -> Iterator[Value]:
+    """``value`` and all that it is made of."""
+    yield value
+    for part in contained(value):
+        yield from _each(part)

@@ -1,0 +1,84 @@
+"""`nnx.with_attributes` names an attribute that no module of the model has.
+
+## What it does
+Reports each keyword of `nnx.with_attributes` that is no attribute of any module in the model, where
+all of the model is known.
+
+## Why it is bad
+`nnx.with_attributes` raises ValueError for it: it replaces attributes, and makes none.
+
+## How to fix
+Write the name of the attribute. What a constructor or `__call__` calls it may be another one:
+`nnx.Dropout` keeps its rate as `rate`.
+
+## When it stays silent
+With `raise_if_not_found=False`; where any part of the model is not known; for methods and class
+attributes, which count.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from flake8_nnx_mode.facts.models import attributes, changes, models, unknown_names
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import each_guard
+from flake8_nnx_mode.rules import Report, Rule
+from flake8_nnx_mode.syntax.book import Anchor
+
+BAD = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+        self.noisy = True
+
+    def __call__(self, x):
+        return self.linear(x) * 2 if self.noisy else self.linear(x)
+
+
+def evaluate(model: Net, x):
+    eval_model = nnx.with_attributes(model, noise=False)
+    return eval_model(x)
+"""
+
+GOOD = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+        self.noisy = True
+
+    def __call__(self, x):
+        return self.linear(x) * 2 if self.noisy else self.linear(x)
+
+
+def evaluate(model: Net, x):
+    eval_model = nnx.with_attributes(model, noisy=False)
+    return eval_model(x)
+"""
+
+
+def check(project: Project) -> Iterator[Report]:
+    for changed in changes(project, "with_attributes"):
+        change = changed.change
+        if any(guard.excused for guard in each_guard(change.guards)):
+            continue
+        for name in unknown_names(project, changed):
+            argument = change.node.argument(name, None)
+            if argument is None:
+                continue
+            found = models(project, change.model, changed.owner)
+            near = get_close_matches(name, sorted(frozenset().union(*map(attributes, found))), 1)
+            advice = f"write `{near[0]}`" if near else "write the name of one that is there"
+            yield Report(
+                Anchor(change.anchor.chapter, argument.at),
+                f"no module of this model has an attribute `{name}`, so this raises ValueError;"
+                f" {advice}",
+            )
+
+
+RULE = Rule(check, on=True, triggers=("with_attributes",))

@@ -1,0 +1,146 @@
+"""`nnx.jit` is given a method or a module, not a function.
+
+## What it does
+Reports `nnx.jit(self.method)` and `nnx.jit(model.__call__)` for nnx modules; and `nnx.jit(model)`
+or `jax.jit(model)` where the model is known to have layers in training mode, or its weights are
+updated after that.
+
+## Why it is bad
+`nnx.jit` raises ValueError for bound methods. A model that is compiled as it stands is a constant
+of the compiled function: drawing in it raises TraceContextError, and updates of its weights have no
+effect on what the function returns.
+
+## How to fix
+Compile a function that takes the model: `@nnx.jit` above the method, `nnx.jit(Net.__call__)`, or
+`nnx.jit(lambda model, x: model(x))`.
+
+## When it stays silent
+For objects that are no nnx modules, static methods and class methods; for models that evaluate, or
+have no layers with a mode, and are not updated in the same function; for `jax.jit(self.method)`.
+"""
+
+from collections.abc import Iterator
+
+from flake8_nnx_mode.facts.events import FunctionFacts, JitOfModule
+from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
+from flake8_nnx_mode.facts.models import models, trains
+from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import (
+    ClassDefinition,
+    Instance,
+    Method,
+    SelfObject,
+    makings,
+    options,
+)
+from flake8_nnx_mode.rules import Report, Rule
+
+BAD = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+
+    def __call__(self, x):
+        return self.linear(x)
+
+
+def predict(model: Net, xs):
+    forward = nnx.jit(model.__call__)
+    return [forward(x) for x in xs]
+"""
+
+GOOD = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+
+    def __call__(self, x):
+        return self.linear(x)
+
+
+def predict(model: Net, xs):
+    forward = nnx.jit(Net.__call__)
+    return [forward(model, x) for x in xs]
+"""
+
+
+def check(project: Project) -> Iterator[Report]:
+    names = project.names_for("flax.nnx.jit")
+    for function, owner in project.functions():
+        if not project.book.mentions(function, "jit", *names):
+            continue
+        facts = project.facts(function, owner)
+        for jit in facts.jits_of_modules:
+            methods = [o for o in options(jit.compiled) if isinstance(o, Method)]
+            if methods:
+                why = _of_methods(project, owner, jit, methods)
+            else:
+                why = _of_model(project, owner, jit, facts)
+            if why is not None:
+                yield Report(jit.anchor, why)
+
+
+def _of_methods(
+    project: Project, owner: ClassFacts | None, jit: JitOfModule, methods: list[Method]
+) -> str | None:
+    bound = all(_is_bound(project, owner, method) for method in methods)
+    if jit.by != "flax.nnx.jit" or not bound:
+        return None
+    return (
+        "`nnx.jit` raises ValueError for a bound method; compile the function of the class, and"
+        " give it the module as its first argument"
+    )
+
+
+def _of_model(
+    project: Project, owner: ClassFacts | None, jit: JitOfModule, facts: FunctionFacts
+) -> str | None:
+    compiled, short = jit.compiled, jit.by.removeprefix("flax.")
+    found = models(project, compiled, owner)
+    label = f"`{jit.label}`" if jit.label else "the model"
+    advice = f"compile a function that takes {label} as an argument"
+    if jit.label and jit.label in facts.models_updated[jit.updates :]:
+        return (
+            f"{label} is a constant of what `{short}` compiles, so later updates of its weights"
+            f" have no effect there; {advice}"
+        )
+    told_later = any(
+        setting.may_set(mode)
+        for model, setting in facts.settings[jit.settings :]
+        for mode in MODES_SET_BY_EVAL
+        if makings(model) & makings(compiled)
+    )
+    if found and all(trains(compiled, parts) for parts in found) and not told_later:
+        return (
+            f"{label} is a constant of what `{short}` compiles, and has layers that train, so the"
+            f" first call raises TraceContextError; {advice}"
+        )
+    return None
+
+
+def _is_bound(project: Project, owner: ClassFacts | None, method: Method) -> bool:
+    """Whether it is a method of an nnx module that gets the module as its self."""
+    receiver = method.receiver
+    match receiver:
+        case SelfObject():
+            facts = owner
+        case Instance(ClassDefinition() as of):
+            facts = project.class_facts(of)
+        case _:
+            return isinstance(receiver, Instance)
+    if facts is None or not facts.is_module:
+        return False
+    found = facts.find_method(method.name)
+    if found is None:
+        return False
+    return decorator_names(found[1]).isdisjoint({"staticmethod", "classmethod", "property"})
+
+
+RULE = Rule(check, on=True, triggers=("jit",))
