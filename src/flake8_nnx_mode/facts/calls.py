@@ -18,15 +18,18 @@ from flake8_nnx_mode.facts.events import (
     JitCall,
     JitOfModule,
     LocalRun,
+    MethodCall,
     ModelChange,
     ModeSet,
     ModuleCall,
     Reuse,
+    Step,
     Uncalled,
 )
 from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL, VIEW_OPTIONS
 from flake8_nnx_mode.facts.state import State
 from flake8_nnx_mode.facts.values import (
+    ALTERED,
     ANY_MODULE,
     NEVER,
     NONE,
@@ -35,6 +38,7 @@ from flake8_nnx_mode.facts.values import (
     Boxed,
     Choice,
     ClassDefinition,
+    Compiled,
     Constant,
     Draw,
     Flag,
@@ -76,6 +80,17 @@ from flake8_nnx_mode.syntax.outline import Function
 
 _UNVARYING = Opaque(Traits(varies=False))
 _CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault popitem".split())
+_GROWS = frozenset({"append", "extend", "insert", "update", "setdefault"})
+_ALTERS = re.compile(
+    r"\.eval\(|\.train\(|set_attributes|\bdeterministic\b|use_running_average|\bsetattr\("
+    r"|iter_modules|iter_children|iter_graph|(?<!self)\.\w+(?:\[[^]\n]*\])*[ ]*=(?!=)"
+    r"|\.\w+\.(?:append|extend|insert|setdefault)\("
+)
+"""What changes modes of a model, or what it holds, in the text of a function."""
+_ALTERS_BY_NAME = re.compile(
+    r"(?:set|to|make)_eval|mode|freez|frozen|prepare|inject|replace|swap|add_|attach"
+)
+_NEVER_RETURNS = frozenset({"sys.exit", "os._exit", "typing.assert_never", "pytest.fail"})
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
 _NUMERIC = tuple(
     "jax.numpy. jax.nn. jax.scipy. jax.random. numpy. math. optax. einops. builtins.abs"
@@ -111,6 +126,8 @@ class Calls(State):
 
     def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
         if isinstance(func, Partial):
+            if func.gradient and any(map(_is_module, args.positional[:1])):
+                self.facts.gradients += 1
             args = Arguments(
                 func.args.positional + args.positional,
                 func.args.keywords + args.keywords,
@@ -128,7 +145,8 @@ class Calls(State):
         if handed_on and not is_built_by(func):
             self.facts.handed_on |= makings(Items(handed_on))
         if last_name(node.func) == "update" and node.plain and any(map(_is_module, handed_on[:1])):
-            self.facts.models_updated.append(_label(node.plain[0].value))
+            self._update(node.plain[0].value)
+        self._note_alterations(func, args, node)
         match func:
             case Rngs() | Stream():
                 return self._draw(func, node)
@@ -143,6 +161,9 @@ class Calls(State):
             case Given():
                 self.facts.calls_argument = True
                 return _result(args, func)
+            case Compiled(number):
+                self.facts.steps.append(Step(None, number, self._loop_number))
+                return UNKNOWN
             case FunctionDefinition():
                 if any(_is_module(a) or isinstance(a, Rngs) for a in args.all()):
                     called = FunctionCall(func, args, node, self._guards)
@@ -155,14 +176,19 @@ class Calls(State):
                         made = Opaque(replace(made.traits, carries=False))
                 return anew(made)
             case LocalFunction(number):
-                run = self._runs.get(number)
-                result = _result(args, func)
-                if run is not None:
-                    carries = any(traits_of(value).carries for value in run.returns)
-                    result = Opaque(replace(result.traits, carries=carries))
-                return result
+                return self._of_run(self._runs.get(number), _result(args, func))
             case _:
                 return _result(args, func)
+
+    def _of_run(self, run: LocalRun | None, result: Opaque) -> Value:
+        """What a local function returns: modules that it builds, or else something unknown."""
+        if run is None:
+            return result
+        built = [option for value in run.returns for option in options(value)]
+        if built and not run.decorated and all(isinstance(o, Instance) for o in built):
+            return choose(*built)
+        carries = any(traits_of(value).carries for value in run.returns)
+        return Opaque(replace(result.traits, carries=carries))
 
     def _note_updates(self, called: FunctionCall) -> None:
         """Note which of the models that a function is given it updates, by its text."""
@@ -171,7 +197,43 @@ class Calls(State):
         for index, parameter in function.outline.as_called(bound=False):
             given = called.node.argument(parameter.name, index)
             if given is not None and re.search(rf"\bupdate\(\s*{parameter.name}\b", text):
-                self.facts.models_updated.append(_label(given.value))
+                self._update(given.value)
+
+    def _update(self, model: code.Expression) -> None:
+        """The weights of ``model`` are updated."""
+        step = Step(self._identity(model), None, self._loop_number)
+        self.facts.steps.append(step)
+
+    def _identity(self, node: code.Expression) -> tuple[str, int]:
+        """What the code calls a model, and which time its variable was bound."""
+        label = _label(node)
+        return label, self._bound.get(_root(label), -1)
+
+    def _note_alterations(self, func: Value, args: Arguments, node: code.Call) -> None:
+        """Note which models a call may change: in their modes, or in what they hold."""
+        if isinstance(func, Symbol | ClassDefinition | Instance):
+            return  # functions of libraries, by their names; constructors; modules
+        name = last_name(node.func) or ""
+        if isinstance(node.func, code.Attribute):
+            owner = node.func.value
+            grows = name in _GROWS and isinstance(owner, code.Attribute | code.Subscript)
+            is_module = isinstance(func, Method) and isinstance(func.receiver, Instance)
+            if grows or (is_module and name not in _MODE_SETTERS and self._alters(func, name)):
+                self._set_modes(owner, ALTERED)
+        if any(map(_is_module, args.all())) and self._alters(func, name):
+            for argument in node.args:
+                given = argument.value
+                if isinstance(given, code.Name | code.Attribute | code.Subscript):
+                    self._set_modes(given, ALTERED)
+            for value in args.all():
+                self._tell(value, ALTERED)
+
+    def _alters(self, func: Value, name: str) -> bool:
+        """Whether a function may change the models that it is given, by its text or its name."""
+        text = self._world.text_of(func)
+        if text is None:
+            return isinstance(func, Opaque | Given) and _ALTERS_BY_NAME.search(name) is not None
+        return _ALTERS.search(text) is not None
 
     def _making(self, node: code.Call) -> Making:
         return Making(self._anchor(node.at), self._guards)
@@ -302,17 +364,6 @@ class Calls(State):
 
     def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
         label = _label(node.func)
-        root = re.split(r"[.\[]", label, maxsplit=1)[0]
-        level = self._levels.get(root, 0 if root in self._variables else -1)
-        if not label:
-            level = self._level
-        made_here = any(
-            isinstance(option, Instance)
-            and option.made is not None
-            and option.made.anchor.chapter is self._chapter
-            for option in options(child)
-        )
-        given = not made_here or level > 0
         self.facts.calls.append(
             ModuleCall(
                 child,
@@ -323,8 +374,7 @@ class Calls(State):
                 self._anchor(node.at),
                 self._guards,
                 self._mode_set,
-                level,
-                given,
+                *self._came_from(child, label),
             )
         )
         return UNKNOWN
@@ -347,7 +397,11 @@ class Calls(State):
                     self._set_modes(node.func.value, setting)
                 return NONE
             case SelfObject():
+                self._call_own(receiver, name, args, node)
                 return anew(self._world.returned_by_method(name, args) or _result(args))
+            case Instance(ClassDefinition()):
+                self._call_own(receiver, name, args, node)
+                return _not_carrying(_result(args, receiver))
             case Rngs() | Stream():
                 if name in ("fork", "split", "broadcast"):
                     if name == "fork" and isinstance(receiver, Rngs):
@@ -378,8 +432,8 @@ class Calls(State):
                 if name == "values":
                     return Items(values)
                 if name == "items":
-                    pairs = (Items((_UNVARYING, value), ordered=True) for value in values)
-                    return Items(tuple(pairs))
+                    pair = (_UNVARYING, choose(*values))
+                    return Items((Items(pair, ordered=True),) if values else ())
                 return receiver if name == "copy" else choose(*values, *args.positional[1:])
             case _:
                 return _result(args, receiver)
@@ -397,6 +451,8 @@ class Calls(State):
         if by != "set_attributes":
             given = node.plain[-1:] if by == "recursive_map" else node.plain[:1]
             label = _label(given[0].value) if given else ""
+        assigned = self._assigned is not None and self._assigned[0] == node.at
+        target = self._assigned[1] if self._assigned is not None and assigned else ""
         change = ModelChange(
             by,
             model,
@@ -408,6 +464,7 @@ class Calls(State):
             node.at in self._statements,
             setting,
             applies,
+            target,
         )
         self.facts.models_changed.append(change)
 
@@ -430,6 +487,28 @@ class Calls(State):
             kept = self._attributes.get(names[-1], self._kept(names[-1]))
             setting = _of_part(setting) if names[1:] else setting
             self._attributes[names[-1]] = self._tell(kept, setting)
+
+    def _call_own(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> None:
+        """``self.encode(x)``, ``model.encode(x)``."""
+        assert isinstance(node.func, code.Attribute)
+        label = _label(node.func.value)
+        called = MethodCall(
+            receiver, name, label, args, self._guards, *self._came_from(receiver, label)
+        )
+        self.facts.methods_called.append(called)
+
+    def _came_from(self, model: Value, label: str) -> tuple[int, bool]:
+        """How deep in local functions the name of a model was bound, and whether it was given."""
+        root = _root(label)
+        level = self._levels.get(root, 0 if root in self._variables else -1)
+        made_here = any(
+            isinstance(option, Instance)
+            and option.made is not None
+            and option.made.anchor.chapter is self._chapter
+            for option in options(model)
+        )
+        level = level if label else self._level
+        return level, not made_here or level > 0
 
     def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
         assigned = None
@@ -492,7 +571,7 @@ class Calls(State):
             if self._forward and any(isinstance(a, Given) for a in args.all()):
                 return Key("given", number=new_number())  # of a seed that somebody chose
             return Key("constant", varies=varies, number=new_number(), made=self._making(node))
-        if name in ("sys.exit", "os._exit"):
+        if name in _NEVER_RETURNS:
             return NEVER
         if name.startswith("jax.random.") and short in flax_api.KEY_DERIVERS and first is not None:
             if isinstance(first, Rngs | Stream):
@@ -508,7 +587,9 @@ class Calls(State):
             first = args.get("fun", 0)
             if first is None:
                 return Partial(Symbol(name), args)
-            self._jit(name, first, args, node)
+            compiled = self._jit(name, first, args, node)
+            if compiled is not None:
+                return compiled
             if isinstance(first, FunctionDefinition):
                 return Partial(first, Arguments((), ()))
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
@@ -559,7 +640,7 @@ class Calls(State):
             return as_number(result) if name.startswith(_NUMERIC) else result
         return as_number(_result(args)) if name.startswith(_NUMERIC) else _result(args)
 
-    def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> None:
+    def _jit(self, name: str, compiled: Value, args: Arguments, node: code.Call) -> Compiled | None:
         function = self._run_of(compiled)
         place = self._anchor(node.at)
         if function is not None:
@@ -568,10 +649,15 @@ class Calls(State):
             compiled = compiled.func
         given = node.argument("fun", 0)
         whole = all(isinstance(o, Instance | Method | SelfObject) for o in options(compiled))
-        if whole and given is not None:
-            before = len(self.facts.models_updated), len(self.facts.settings)
-            found = JitOfModule(compiled, _label(given.value), name, args, place, *before)
-            self.facts.jits_of_modules.append(found)
+        if not whole or given is None:
+            return None
+        number, identity = new_number(), self._identity(given.value)
+        found = JitOfModule(compiled, identity[0], name, args, place, number, identity)
+        self.facts.jits_of_modules.append(found)
+        if node.at in self._called_at_once:
+            self.facts.steps.append(Step(None, number, self._loop_number))
+            return None
+        return Compiled(number) if all(isinstance(o, Instance) for o in options(compiled)) else None
 
     def _run_of(self, value: Value) -> Function | LocalRun | None:
         """The function that is handed over, where it is known."""
@@ -632,6 +718,11 @@ def _attribute_of_self(func: code.Expression) -> str | None:
     return None
 
 
+def _root(label: str) -> str:
+    """``model`` in ``model.blocks[...]``."""
+    return re.split(r"[.\[]", label, maxsplit=1)[0]
+
+
 def _is_module(value: Value) -> bool:
     """Whether it is a module, or may be merged to one."""
     return any(isinstance(option, Instance | GraphDef) for option in options(value))
@@ -657,6 +748,10 @@ def _state(filters: Value | None) -> Opaque:
     return Opaque(Traits(carries=filters != Symbol("flax.nnx.Param")))
 
 
+def _not_carrying(value: Opaque) -> Opaque:
+    return Opaque(replace(value.traits, carries=False))
+
+
 def _label(node: code.Expression) -> str:
     """What the code calls it: ``self.blocks[...]``; empty if that takes more than names."""
     parts: list[str] = []
@@ -672,8 +767,8 @@ def _result(args: Arguments, *others: Value) -> Opaque:
     is_mode = all(
         isinstance(value, Constant | Flag | Symbol) or traits_of(value).flags for value in given
     )
-    result = mixed(*given)
-    return result if is_mode else Opaque(replace(result.traits, flags=frozenset()))
+    traits = replace(mixed(*given).traits, plain=False)
+    return Opaque(traits if is_mode else replace(traits, flags=frozenset()))
 
 
 def _sampler(func: Value) -> str | None:

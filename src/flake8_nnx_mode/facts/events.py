@@ -121,6 +121,8 @@ class ModelChange:
     setting: Setting | None = None
     applies: "Value | LocalRun | None" = None
     """What ``recursive_map`` applies."""
+    target: str = ""
+    """The variable that the result is assigned to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,21 @@ class ModuleCall:
     """How many local functions deep the name was bound by which it is called; -1 for outside."""
     given: bool
     """Whether it was not made in the function that is run, or came as an argument there."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCall:
+    """A method of self, or of a module, is called that is not ``__call__``."""
+
+    receiver: Value
+    name: str
+    label: str
+    """The receiver as the code names it."""
+    args: Arguments
+    guards: Guards | None
+    level: int
+    given: bool
+    """As for ``ModuleCall``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +222,7 @@ class LocalRun:
     consumptions: list[Consumption] = field(default_factory=list)
     writes: list[AttributeWrite] = field(default_factory=list)
     functions_called: list[FunctionCall] = field(default_factory=list)
+    methods_called: list[MethodCall] = field(default_factory=list)
     gradients: int = 0
     """How often it takes a gradient."""
     calls_argument: bool = False
@@ -226,10 +244,22 @@ class JitOfModule:
     by: str
     args: Arguments
     anchor: Anchor
-    updates: int
-    """How many updates of models came before it."""
-    settings: int
-    """How many times modes were set before it."""
+    number: int
+    """What tells its calls from others."""
+    identity: tuple[str, int]
+    """What is compiled, as the code names it, and which time its variable was bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The weights of a model are updated, or a model that was compiled is called.
+
+    ``loop`` is the innermost loop around it, 0 for none.
+    """
+
+    updated: tuple[str, int] | None
+    called: int | None
+    loop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +310,13 @@ class FunctionFacts:
     mode_methods_tested: list[ModeMethodTested] = field(default_factory=list)
     jits: list[JitCall] = field(default_factory=list)
     jits_of_modules: list[JitOfModule] = field(default_factory=list)
-    models_updated: list[str] = field(default_factory=list)
-    """The models whose weights are updated, as the code names them, in order."""
+    steps: list[Step] = field(default_factory=list)
+    """Updates of the weights of models, and calls of compiled ones, in order."""
     models_changed: list[ModelChange] = field(default_factory=list)
     settings: list[tuple[Value, Setting]] = field(default_factory=list)
     """The models whose modes are set, as they were before."""
     functions_called: list[FunctionCall] = field(default_factory=list)
+    methods_called: list[MethodCall] = field(default_factory=list)
     gradients: int = 0
     """How often it takes a gradient."""
     level: int = 0

@@ -182,6 +182,11 @@ KEY_KEYWORDS = frozenset({"rngs", "rng", "key", "dropout_rng", "prng_key"})
 JITS = ("flax.nnx.jit", "jax.jit")
 """What compiles a function; its mode flags have to be static."""
 
+GRADIENTS = tuple(
+    f"{package}.{name}" for package in ("jax", "flax.nnx") for name in ("grad", "value_and_grad")
+)
+"""What makes a function's gradient."""
+
 _KEY_PARAMETER = re.compile(r"(?:^|_)(?:key|rng|prng)$")
 _KEY_NAME = re.compile(r"key|rng|seed")
 _MODE_NAME = re.compile(r"train|infer|eval|determ|mode|test")

@@ -29,6 +29,7 @@ from flake8_nnx_mode.facts.events import (
 )
 from flake8_nnx_mode.facts.state import CALLABLES, NO_NUMBERS, Mentioned
 from flake8_nnx_mode.facts.values import (
+    ALTERED,
     ANY_MODULE,
     NEVER,
     NO_NAMES,
@@ -77,9 +78,6 @@ _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "sup
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError", "ValueError"})
 _BINDABLE = (Instance, Items, Table, Flag, GraphDef)
 _NO_ARGUMENTS = Arguments((), ())
-_GRADIENTS = frozenset(
-    f"{package}.{name}" for package in ("jax", "flax.nnx") for name in ("grad", "value_and_grad")
-)
 _LOOPS = frozenset(
     {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "jax.lax.scan", "jax.lax.map"}
     | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
@@ -138,8 +136,7 @@ class Flow(Calls):
 
     def _evaluate(self, statement: code.Evaluate) -> Step:
         self._discard(statement.value)
-        if isinstance(statement.value, code.Call):
-            self._statements.add(statement.value.at)
+        self._statements.update(node.at for node in _results_of(statement.value))
         guard, value = yield from self._test(statement.value)
         if guard.flags and isinstance(statement.value, code.Call):
             # `self.apply_mode(train)`, `set_mode(self, train)`: not called for its result.
@@ -150,22 +147,15 @@ class Flow(Calls):
         """Note that nothing is done with what the calls in ``node`` return."""
         pending = [node]
         while pending:
-            match pending.pop():
-                case code.Call(func, arguments, at):
-                    self._discarded.add(at)
-                    if last_name(func) in ("print", "any", "all"):
-                        pending += (argument.value for argument in arguments)
-                case code.IfElse(_, body, orelse):
-                    pending += (body, orelse)
-                case code.Either(operands=operands):
-                    pending.append(operands[-1])
-                case code.Comprehension(element=element):
-                    pending.append(element)
-                case code.Display(elements):
-                    pending += elements
+            for call in _results_of(pending.pop()):
+                self._discarded.add(call.at)
+                if last_name(call.func) in ("print", "any", "all"):
+                    pending += (argument.value for argument in call.args)
 
     def _assert(self, statement: code.Assert) -> Step:
         guard, test = yield from self._truth(statement.test)
+        if test == Constant(value=False):
+            return True
         if not isinstance(test, Flag):  # `assert isinstance(train, bool)` is no test of the mode
             guard = replace(guard, flags=NO_NAMES)
         self._guards = Guards(guard, self._guards)
@@ -287,11 +277,12 @@ class Flow(Calls):
         before = self._fork()
         self._guards = inside
         start, first = new_number(), len(self.facts.consumptions)
+        outer_loop, self._loop_number = self._loop_number, start + 1
         if each is not None:
             target, iterable = each
             yield from self._store(target, element(iterable))
         left = yield statement.body
-        self._guards = outer
+        self._guards, self._loop_number = outer, outer_loop
         if left is not True:
             self._find_reuses_in_loop(start, first, inside)
         self._join(before)
@@ -463,7 +454,7 @@ class Flow(Calls):
         """
         values: dict[str, Value] = {}
         for index, (name, annotation) in enumerate(parameters):
-            given = None if args.open else args.get(name, index)
+            given = args.get(name, index)
             is_flag = name in self._mode_flags
             if given is not None and isinstance(given, _BINDABLE):
                 values[name] = given
@@ -501,7 +492,7 @@ class Flow(Calls):
         facts = self.facts
         noted_in_order = (
             *(facts.calls, facts.consumptions, facts.draws, facts.writes),
-            facts.functions_called,
+            *(facts.functions_called, facts.methods_called),
         )
         starts = [len(noted) for noted in noted_in_order]
         gradients, levels = facts.gradients, self._levels
@@ -521,8 +512,9 @@ class Flow(Calls):
         run.calls_argument, run.changes_argument = facts.calls_argument, facts.changes_argument
         facts.calls_argument |= calls_argument
         facts.changes_argument |= changes_argument
-        calls, consumptions, draws, writes, called = starts
+        calls, consumptions, draws, writes, called, methods = starts
         run.functions_called = facts.functions_called[called:]
+        run.methods_called = facts.methods_called[methods:]
         run.calls, run.consumptions = facts.calls[calls:], facts.consumptions[consumptions:]
         run.draws, run.writes = facts.draws[draws:], facts.writes[writes:]
         self._restore(before)
@@ -607,6 +599,8 @@ class Flow(Calls):
             is_mode = target.name in flax_api.MODES_SET_BY_EVAL
             modes = ((target.name, value),) if is_mode else ()
             self._set_modes(owner, Setting(modes, partial=True))
+        elif isinstance(target, code.Subscript) and not traits_of(value).plain:
+            self._set_modes(owner, ALTERED)  # `model.blocks[0] = Block(...)`
         root, name = owner, None
         base = owner.value if isinstance(owner, code.Attribute) else owner
         if isinstance(base, code.Name):  # `layer.kernel[...] = weights`
@@ -617,7 +611,7 @@ class Flow(Calls):
         if isinstance(root, code.Name):
             changed = self._variables.get(root.id)
             if isinstance(changed, Instance):
-                self.facts.models_updated.append(root.id)
+                self._update(root)
             self.facts.changes_argument |= isinstance(changed, Given)
         if isinstance(root, code.Name) and self._variables.get(root.id) == SelfObject() and name:
             self._write(name, value, target.at, whole=False)
@@ -648,6 +642,8 @@ class Flow(Calls):
         return choose(*(item(option, index, is_slice=is_slice) for option in options(owner)))
 
     def _call(self, node: code.Call) -> Step:
+        if isinstance(node.func, code.Call):
+            self._called_at_once.add(node.func.at)
         func = _value((yield node.func))
         outer = self._guards
         positional: list[Value] = []
@@ -663,12 +659,12 @@ class Flow(Calls):
             if argument.star:
                 open_ = True
                 # What is passed on unseen still counts as passed on.
-                keywords.append(("*", mixed(value)))
+                keywords.append(("*", value if isinstance(value, Items) else mixed(value)))
             elif argument.keyword is not None:
                 keywords.append((argument.keyword, value))
                 if argument.keyword in self._mode_flags:
                     self._pass_mode(argument, value)
-            else:
+            elif not open_:  # what stands behind `*args` has no known place
                 positional.append(value)
             flags = traits_of(value).flags
             if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
@@ -679,10 +675,9 @@ class Flow(Calls):
             self.facts.stopped.update(self._produced[n] for n in given if n in self._produced)
         start, first = new_number(), len(self.facts.consumptions)
         yield from self._enter_called(func, args)
-        if name in _GRADIENTS and positional:
-            self.facts.gradients += 1
+        if name in flax_api.GRADIENTS and positional:
             self._guards = outer
-            return Partial(positional[0], _NO_ARGUMENTS)  # run once that is called
+            return Partial(positional[0], _NO_ARGUMENTS, gradient=True)  # run once that is called
         if name in flax_api.JITS and positional:
             first_of = positional[0]
             bare = isinstance(first_of, Partial) and first_of.args == _NO_ARGUMENTS
@@ -883,6 +878,23 @@ _LEAVES: dict[type, Callable[[Flow, Any], Value]] = {
     code.Constant: Flow._constant,
     code.Name: Flow._name,
 }
+
+
+def _results_of(node: code.Expression) -> Iterator[code.Call]:
+    """The calls whose results an expression gives, or collects."""
+    pending = [node]
+    while pending:
+        match pending.pop():
+            case code.Call() as call:
+                yield call
+            case code.IfElse(_, body, orelse):
+                pending += (body, orelse)
+            case code.Either(operands=operands):
+                pending.append(operands[-1])
+            case code.Comprehension(element=element):
+                pending.append(element)
+            case code.Display(elements):
+                pending += elements
 
 
 def _value(result: Value | bool) -> Value:

@@ -1,7 +1,7 @@
 """State that ``jax.jit`` loses: changed by a compiled function, and not returned."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flake8_nnx_mode.facts.effects import Change, Effect, Effects, Modes
@@ -14,8 +14,10 @@ from flake8_nnx_mode.facts.values import (
     Given,
     Instance,
     Rngs,
+    SelfObject,
     Value,
     contained,
+    options,
     present,
     traits_of,
 )
@@ -27,7 +29,8 @@ _EVALUATES = re.compile(
     r"eval|pred|infer|test|valid|generat|sampl|decod|encod|embed|score|serve|metric|rollout|export"
 )
 _SETS_EVAL = re.compile(
-    r"\.eval\(|\bdeterministic\s*=\s*True|\buse_running_average\s*=\s*True|training\s*=\s*False"
+    r"\beval|\bdeterministic\s*=\s*True|use_running_average|train(?:ing)?\s*=\s*False|set_mode"
+    r"|iter_modules|set_attributes"
 )
 _PRIME = "'"  # at the end of what a parameter of a local function is called
 
@@ -57,11 +60,16 @@ class _Compiled:
     def __init__(self, project: Project, compiled: Jitted) -> None:
         self.project = project
         self.compiled = compiled
-        self.calls = self._calls_in_file()
+        self.calls: list[FunctionCall] = []
+        self.callers: list[str] = []
+        self._find_calls()
 
     def lost(self) -> Lost | None:
         """What it loses; None if nothing is known to be."""
-        if "reseed" in self.compiled.text:
+        project, name = self.project, self.compiled.name
+        if project.is_for_tests(name or self.compiled.within):
+            return None
+        if any("reseed" in text for text in (self.compiled.text, *self.callers)):
             return None  # its streams start anew at each call
         runs = self._runs()
         if any(self._may_return_state(facts) for facts in runs):
@@ -81,18 +89,19 @@ class _Compiled:
         definition = FunctionDefinition(self.project.book, function)
         return [self.project.facts_called(definition, call.args) for call in self.calls]
 
-    def _calls_in_file(self) -> list[FunctionCall]:
-        """The calls in the file that give it a module, or an ``nnx.Rngs``."""
+    def _find_calls(self) -> None:
+        """Find the calls in the file that give it a module, or an ``nnx.Rngs``, and who calls."""
         project, target = self.project, self.compiled.function
         if target is None or self.compiled.owner is not None:
-            return []
+            return
         aliases = project.module_level(FunctionDefinition(project.book, target))
-        found: list[FunctionCall] = []
         for function, owner in project.functions():
             if function is not target and project.book.mentions(function, target.name, *aliases):
+                text = project.book.text_of(function)
+                if any(re.search(rf"(?<!\.)\b{name}\(", text) for name in (target.name, *aliases)):
+                    self.callers.append(text)
                 called = project.facts(function, owner).functions_called
-                found += [call for call in called if call.function.outline is target]
-        return found
+                self.calls += [call for call in called if call.function.outline is target]
 
     def _may_return_state(self, facts: FunctionFacts | LocalRun) -> bool:
         merges = "merge" in self.compiled.text  # shares its variables with the state it is given
@@ -119,11 +128,24 @@ class _Compiled:
         for call in facts.calls:
             if self._is_given(call, facts):
                 change = effects.of_call(call)
-                if change is not None and self._is_meant(change, call, facts):
+                meant = present(call.child)
+                if change is not None and self._is_meant(change, meant, facts.gradients):
                     return change, f"`{call.label}`" if call.label else "a module"
+        for method in facts.methods_called:
+            if method.receiver == SelfObject():
+                if owner is None or not owner.is_module:
+                    continue
+                change = effects.of_own(method, owner)
+            elif method.level >= facts.level and method.given:
+                change = effects.of_method(method)
+            else:
+                continue
+            if change is not None and self._is_meant(change, (method.receiver,), facts.gradients):
+                return change, f"`{method.label}`" if method.label else "a module"
         for called in facts.functions_called:
             change = effects.of_function(called)
-            if change is not None and not change.by_default:
+            meant = tuple(called.args.all())
+            if change is not None and self._is_meant(change, meant, facts.gradients):
                 return change, f"what `{called.function.outline.name}` is given"
         return None
 
@@ -134,22 +156,17 @@ class _Compiled:
             return owner is not None and owner.is_module
         return call.level >= facts.level and call.given
 
-    def _is_meant(self, change: Change, call: ModuleCall, facts: FunctionFacts | LocalRun) -> bool:
-        """Whether a model that nobody told to train is known to, or is not known to evaluate."""
-        if not change.by_default or facts.gradients:
+    def _is_meant(self, change: Change, models: Iterable[Value], gradients: int) -> bool:
+        """Whether a model that trains by default is not known to evaluate here."""
+        if not change.by_default or gradients or self.compiled.gradient:
             return True
-        given = [v for each in self.calls for v in each.args.all()]
-        if isinstance(facts, LocalRun):
-            given += present(call.child)
-        models = [v for v in given if isinstance(v, Instance)]
-        if any(model.made is not None for model in models):
-            return any(model.made is not None and not model.settings for model in models)
-        if any(model.settings for model in models):
-            return False
-        evaluates = _EVALUATES.search(self.compiled.name) or _SETS_EVAL.search(
-            self.project.book.text
-        )
-        return evaluates is None
+        given = (*models, *(value for call in self.calls for value in call.args.all()))
+        text = self.compiled.text
+        made = any(isinstance(v, Instance) and v.made is not None for v in given)
+        if self.compiled.function is not None and not made:
+            text = self.project.book.text  # somebody else made it
+        evaluates = _EVALUATES.search(self.compiled.name) is not None
+        return not evaluates and not any(may_evaluate(value, text) for value in given)
 
     def _streams(self) -> frozenset[str]:
         """Its parameters for an ``nnx.Rngs``, unless each call in the file makes another one."""
@@ -185,6 +202,12 @@ class _Compiled:
             else:
                 modes[name] = polarity[name]
         return modes
+
+
+def may_evaluate(model: Value, text: str) -> bool:
+    """Whether a model may have been told to evaluate, by what was done to it or by a text."""
+    told = any(isinstance(o, Instance) and o.settings for o in options(model))
+    return told or _SETS_EVAL.search(text) is not None
 
 
 def _is_fresh(call: FunctionCall, name: str, index: int | None) -> bool:

@@ -172,20 +172,6 @@ def settings_of(value: Value) -> tuple[Setting, ...]:
     return tuple(s for o in options(value) if isinstance(o, Instance) for s in o.settings)
 
 
-def trains(model: Value, parts: Parts) -> bool:
-    """Whether a model that was built here, or told so, has layers that train."""
-    for mode in parts.modes:
-        for setting in reversed(settings_of(model)):
-            if mode in dict(setting.modes) and not setting.may_set(mode):
-                return True
-            if setting.may_set(mode):
-                break
-        else:
-            if any(isinstance(o, Instance) and o.made is not None for o in options(model)):
-                return True
-    return False
-
-
 def may_be_set(project: Project, changed: Changed, mode: str) -> bool:
     """Whether ``mode`` is set as well, before or after, for the model or the view of it."""
     change, facts = changed.change, project.facts(changed.function, changed.owner)
@@ -305,7 +291,7 @@ class _Reader:
             return
         self.parts.found.append(Part(name, self._mode(name, args, given), sure))
         if name in flax_api.WRAPPERS:
-            if args is None or args.open:
+            if args is None or (args.open and not _only_unpacks(args)):
                 self.parts.complete = False
             for held in () if args is None else args.all():
                 self.read(held, given, sure=sure)
@@ -338,7 +324,7 @@ class _Reader:
         outer = self._told
         self._busy.add(of)
         self._told = _told_in_calls(facts)
-        own, arguments = _constructor(facts), _arguments(facts, args, given)
+        own, arguments = _constructor(facts), constructor_arguments(facts, args, given)
         writes = list(_writes(facts))
         self.parts.names |= {write.name for _, write in writes} | facts.names_of_class
         plain = {w.name for _, w in writes if w.whole and traits_of(w.value).plain}
@@ -427,12 +413,17 @@ def mode_of_builtin(project: Project, value: Value) -> flax_api.BuiltinMode | No
     return None
 
 
+def _only_unpacks(args: Arguments) -> bool:
+    """Whether all that is open is ``*layers``, for a list whose elements are known."""
+    return all(isinstance(value, Items) for name, value in args.keywords if name == "*")
+
+
 def _constructor(facts: ClassFacts) -> Function | None:
     found = facts.find_method("__init__")
     return None if found is None else found[1]
 
 
-def _arguments(
+def constructor_arguments(
     facts: ClassFacts, args: Arguments | None, given: Mapping[str, Value]
 ) -> dict[str, Value]:
     """What the parameters of the constructor are: what it is given, or else their defaults."""

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Sequence
 
-from flake8_nnx_mode.facts.flax_api import JITS, canonical
+from flake8_nnx_mode.facts.flax_api import GRADIENTS, JITS, canonical
 from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
@@ -39,7 +39,9 @@ _CONTAINERS = frozenset(
     "builtins.list builtins.tuple typing.List typing.Tuple typing.Sequence flax.nnx.List"
     " collections.abc.Sequence collections.abc.Iterable typing.Iterable".split()
 )
-_COMPILERS = frozenset(map(Symbol, JITS))
+_WRAPPERS = frozenset(map(Symbol, (*JITS, *GRADIENTS)))
+"""What gives a function that calls the one that it is given."""
+_WRAPPER_NAMES = frozenset(name.rpartition(".")[2] for name in (*JITS, *GRADIENTS))
 _LONGEST_CHAIN = 50
 
 
@@ -86,6 +88,8 @@ class Names:
 
     def _agree(self, book: Book, scope: Scope, name: str, bindings: Sequence[Binding]) -> Value:
         """What all bindings say, or unknown: which of them ran is not for us to guess."""
+        if len(bindings) > 1:  # `step = jax.jit(step)` is what it was
+            bindings = [b for b in bindings if not _wraps_itself(name, b)] or bindings
         values = [self._bound(book, scope, name, binding) for binding in bindings]
         return values[0] if all(value == values[0] for value in values) else UNKNOWN
 
@@ -174,9 +178,9 @@ class Names:
                 value = Constant(constant)
             case ast.Call(func=func, args=args):
                 value = ModuleLevelCall(self.expression(book, scope, func))
-                if args and value.func in _COMPILERS:  # `step = nnx.jit(step)`
-                    compiled = self.expression(book, scope, args[0])
-                    value = compiled if isinstance(compiled, FunctionDefinition) else value
+                if args and value.func in _WRAPPERS:  # `step = nnx.jit(step)`
+                    wrapped = self.expression(book, scope, args[0])
+                    value = wrapped if isinstance(wrapped, FunctionDefinition) else value
             case ast.Dict(keys=keys, values=values) if not parts:
                 named = [getattr(key, "value", None) for key in keys]
                 held = [self.expression(book, scope, item) for item in values]
@@ -238,6 +242,13 @@ class Names:
         return choose(
             *(self.annotation(book, scope, side) for side in sides if not _is(side, None))
         )
+
+
+def _wraps_itself(name: str, binding: Binding) -> bool:
+    match binding:
+        case Assigned(ast.Call(func, [ast.Name(id=given), *_])) if given == name:
+            return str(getattr(func, "attr", getattr(func, "id", ""))) in _WRAPPER_NAMES
+    return False
 
 
 def _is(node: ast.expr, constant: object) -> bool:

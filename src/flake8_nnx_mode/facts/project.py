@@ -13,6 +13,7 @@ from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.modules import ClassFacts, Kind, decorator_names, written_attributes
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
+    ALTERED,
     NEVER,
     NONE,
     UNKNOWN,
@@ -37,6 +38,7 @@ from flake8_nnx_mode.facts.values import (
     choose,
     contained,
     replaced,
+    told,
     traits_of,
 )
 from flake8_nnx_mode.settings import Settings
@@ -270,8 +272,11 @@ class Project:
         for index, parameter in enumerate(function.parameters):
             name = parameter.name
             value: Value
-            if index == 0 and owner is not None and "staticmethod" not in decorators:
-                value = UNKNOWN if "classmethod" in decorators else SelfObject()
+            if index == 0 and "classmethod" in decorators:
+                of = [c for c in book.outline.classes if c.scope is function.outer]
+                value = ClassDefinition(book, of[0]) if len(of) == 1 else UNKNOWN
+            elif index == 0 and owner is not None and "staticmethod" not in decorators:
+                value = SelfObject()
             elif parameter.kind.startswith("var-"):
                 value = UNKNOWN
             elif forward and self.is_mode_flag(parameter):
@@ -348,11 +353,14 @@ class Project:
         annotation = self.names.annotation(book, outline.outer, outline.node.returns)
         if annotation in (NEVER, Symbol("typing.Never")):
             return NEVER
-        annotated = self.instance_of(annotation)
+        known = self.instance_of(annotation)
+        annotated = None if known is None else told(known, ALTERED)  # who knows in which mode
         wanted = _HANDS_OUT_KEYS if forward else _BUILDS
         if wanted.search(book.text_of(outline)) is None:
             return annotated
-        made = seen_by_caller(self._own_facts(book, outline), outline.parameters, args)
+        bound = "classmethod" in decorator_names(outline)
+        parameters = outline.parameters[1:] if bound else outline.parameters
+        made = seen_by_caller(self._own_facts(book, outline), parameters, args)
         return annotated if made is None or isinstance(made, Opaque) else made
 
     def keys_taken(self, function: FunctionDefinition) -> KeysTaken | None:
@@ -509,7 +517,7 @@ def _bound_to(parameters: Sequence[Parameter], args: Arguments) -> dict[str, Val
     """What each of the parameters gets from a call."""
     given: dict[str, Value] = {}
     for index, parameter in enumerate(parameters):
-        value = None if args.open else args.get(parameter.name, index)
+        value = args.get(parameter.name, index)
         given[parameter.name] = UNKNOWN if value is None else value
     return given
 
@@ -562,6 +570,19 @@ class _World:
                 of_class = self._project.class_facts(of)
                 return self._project.keys_taken_by_method(of_class, "__call__", 2)
         return None
+
+    def text_of(self, func: Value) -> str | None:
+        match func:
+            case FunctionDefinition(book, outline):
+                return book.text_of(outline)
+            case Method(SelfObject(), name) if self._owner is not None:
+                owner: ClassFacts = self._owner
+            case Method(Instance(ClassDefinition() as of), name):
+                owner = self._project.class_facts(of)
+            case _:
+                return None
+        found = owner.find_method(name)
+        return None if found is None else found[0].book.text_of(found[1])
 
     def hands_back(self, function: FunctionDefinition, args: Arguments) -> bool:
         facts = self._project.facts_called(function, args)

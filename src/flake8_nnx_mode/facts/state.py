@@ -136,6 +136,9 @@ class World(Protocol):
     def keys_taken(self, func: Value) -> KeysTaken | None:
         """The parameters that ``func`` uses as keys; None if that is not known."""
 
+    def text_of(self, func: Value) -> str | None:
+        """The text of the function that is called; None if it is not of the project."""
+
     def hands_back(self, function: FunctionDefinition, args: Arguments) -> bool:
         """Whether a function of the project may return the state of a module that it is given."""
 
@@ -171,6 +174,8 @@ class State:
         self._returned = self.facts.returns
         self._returns_nothing = False
         self._level = 0
+        self._loop_number = 0
+        self._called_at_once: set[code.At] = set()
         self._levels: dict[str, int] = {}
         self._runs: dict[int, LocalRun] = {}
         self._locals: dict[int, code.DefineFunction | code.Lambda] = {}

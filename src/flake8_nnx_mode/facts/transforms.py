@@ -49,6 +49,8 @@ class Jitted:
     """Its text, or that of the function around it."""
     name: str = ""
     """What it is called; empty for a lambda."""
+    gradient: bool = False
+    """Whether it is the gradient of the function that is compiled."""
 
 
 def jitted(project: Project) -> tuple[Jitted, ...]:

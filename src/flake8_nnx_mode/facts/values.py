@@ -272,6 +272,15 @@ class Partial:
 
     func: "Value"
     args: Arguments
+    gradient: bool = False
+    """Whether it is the gradient of ``func``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A module that ``jit`` was given as it is; ``number`` tells which."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +407,7 @@ Value = (
     | Instance
     | GraphDef
     | Partial
+    | Compiled
     | Rngs
     | Stream
     | Key
@@ -414,6 +424,8 @@ ANY_MODULE = Instance(Symbol(flax_api.MODULE), None)
 NEVER = Symbol("typing.NoReturn")
 """What a call gives that does not come back."""
 RNGS_AT_MODULE_LEVEL = ModuleLevelCall(Symbol("flax.nnx.Rngs"))
+ALTERED = Setting((), partial=True)
+"""Something was done to a model; what is not known."""
 _OFF = Constant(value=False)
 _MOST_OPTIONS = 12
 _MOST_PARTS = 256
@@ -489,7 +501,7 @@ def traits_of(value: Value) -> Traits:
             return Traits(flags=mixed(*given).traits.flags, carries=True)
         case Rngs() | Stream() | SelfObject():
             return Traits(plain=not isinstance(value, SelfObject), carries=True)
-        case LocalFunction() | Method() | GraphDef():
+        case LocalFunction() | Method() | GraphDef() | Compiled():
             return Traits(plain=True)
         case _:
             return Traits()
@@ -580,6 +592,6 @@ def replaced(value: Value, given: Mapping[str, Value]) -> Value:
             return GraphDef(replaced(of, given))
         case Key():
             return replace(value, number=None)
-        case SelfObject() | Method() | Partial() | LocalFunction():
+        case SelfObject() | Method() | Partial() | LocalFunction() | Compiled():
             return UNKNOWN  # it means something in the function only
     return value

@@ -21,9 +21,9 @@ have no layers with a mode, and are not updated in the same function; for `jax.j
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.events import FunctionFacts, JitOfModule
-from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
-from flake8_nnx_mode.facts.models import models, trains
+from flake8_nnx_mode.facts.effects import Effects
+from flake8_nnx_mode.facts.events import FunctionFacts, JitOfModule, Step
+from flake8_nnx_mode.facts.losses import may_evaluate
 from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
@@ -82,7 +82,9 @@ def check(project: Project) -> Iterator[Report]:
             if methods:
                 why = _of_methods(project, owner, jit, methods)
             else:
-                why = _of_model(project, owner, jit, facts)
+                texts = owner.method_texts() if owner is not None else []
+                text = "".join((project.book.text_of(function), *texts))
+                why = _of_model(project, jit, facts, text)
             if why is not None:
                 yield Report(jit.anchor, why)
 
@@ -99,30 +101,34 @@ def _of_methods(
     )
 
 
-def _of_model(
-    project: Project, owner: ClassFacts | None, jit: JitOfModule, facts: FunctionFacts
-) -> str | None:
-    compiled, short = jit.compiled, jit.by.removeprefix("flax.")
-    found = models(project, compiled, owner)
+def _of_model(project: Project, jit: JitOfModule, facts: FunctionFacts, text: str) -> str | None:
+    short = jit.by.removeprefix("flax.")
     label = f"`{jit.label}`" if jit.label else "the model"
     advice = f"compile a function that takes {label} as an argument"
-    if jit.label and jit.label in facts.models_updated[jit.updates :]:
+    if _is_stale(jit, facts.steps):
         return (
             f"{label} is a constant of what `{short}` compiles, so later updates of its weights"
             f" have no effect there; {advice}"
         )
-    told_later = any(
-        setting.may_set(mode)
-        for model, setting in facts.settings[jit.settings :]
-        for mode in MODES_SET_BY_EVAL
-        if makings(model) & makings(compiled)
-    )
-    if found and all(trains(compiled, parts) for parts in found) and not told_later:
+    change = Effects(project, {}).of_model(jit.compiled)
+    trains = makings(jit.compiled) and not may_evaluate(jit.compiled, text)
+    if change is not None and (trains or not change.by_default):
         return (
             f"{label} is a constant of what `{short}` compiles, and has layers that train, so the"
             f" first call raises TraceContextError; {advice}"
         )
     return None
+
+
+def _is_stale(jit: JitOfModule, steps: list[Step]) -> bool:
+    """Whether what was compiled is called after its weights were updated."""
+    calls = [(at, step.loop) for at, step in enumerate(steps) if step.called == jit.number]
+    updates = [(at, step.loop) for at, step in enumerate(steps) if step.updated == jit.identity]
+    if not calls or not jit.label:
+        return False
+    first, last = calls[0][0], calls[-1][0]  # it is compiled when it is first called
+    loops = {loop for _, loop in calls if loop}
+    return any(first < at < last or loop in loops for at, loop in updates)
 
 
 def _is_bound(project: Project, owner: ClassFacts | None, method: Method) -> bool:
