@@ -485,8 +485,17 @@ def _known_models(source: Source) -> Iterator[tuple[int, Class, str]]:
     if not nnx or not _free(source, "evaluate_known", "viewed"):
         return
     for at, owner in enumerate(source.modules):
-        if owner.node in source.tree.body and owner.method("__call__") and _fully_known(owner):
+        callable_ = owner.node in source.tree.body and owner.init and owner.method("__call__")
+        if callable_ and _is_final(source, owner) and _fully_known(owner):
             yield at, owner, nnx
+
+
+def _is_final(source: Source, owner: Class) -> bool:
+    """Whether no class of the file derives from it, whose layers may be others."""
+    return not any(
+        isinstance(node, ast.ClassDef) and owner.node.name in map(ast.unparse, node.bases)
+        for node in source.walk()
+    )
 
 
 _UNKNOWN = ("determinstic=True", "training=False", "use_runing_average=True", "is_eval=True")

@@ -32,6 +32,7 @@ from flake8_nnx_mode.facts.values import (
     ALTERED,
     ANY_MODULE,
     NEVER,
+    NO_ARGUMENTS,
     NONE,
     UNKNOWN,
     Arguments,
@@ -425,7 +426,7 @@ class Calls(State):
                 return NONE
             case Items() | Table() if name in _CHANGES_CONTAINER:
                 if isinstance(node.func, code.Attribute):
-                    self._replace(node.func.value, changed(receiver, by=name))
+                    self._replace(node.func.value, changed(receiver, by=name, args=args))
                 return element(receiver) if name == "pop" else NONE
             case Table(items) if name in ("values", "items", "get", "copy"):
                 values = tuple(value for _, value in items)
@@ -590,8 +591,11 @@ class Calls(State):
             compiled = self._jit(name, first, args, node)
             if compiled is not None:
                 return compiled
-            if isinstance(first, FunctionDefinition):
-                return Partial(first, Arguments((), ()))
+            match first:
+                case FunctionDefinition():
+                    return Partial(first, NO_ARGUMENTS)
+                case Partial(FunctionDefinition()):
+                    return first
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
             return first
         match short if name.startswith(("builtins.", "functools.")) else "":

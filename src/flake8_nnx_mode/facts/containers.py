@@ -4,7 +4,9 @@ from dataclasses import replace
 from itertools import count
 
 from flake8_nnx_mode.facts.values import (
+    NO_ARGUMENTS,
     UNKNOWN,
+    Arguments,
     Boxed,
     Choice,
     Constant,
@@ -85,7 +87,7 @@ def item(owner: Value, index: Value, *, is_slice: bool) -> Value:
         case Items((Key() as key,)), _ if is_slice:
             return Items((anew(key),))  # other keys of the same array
         case Items(elements), _ if is_slice:
-            return Items(elements)
+            return Items((choose(*elements),)) if elements else Items(())
         case Items(elements, ordered=True), Constant(int(number)) if (
             -len(elements) <= number < len(elements)
         ):
@@ -139,13 +141,13 @@ def with_element(container: Items | Table, value: Value) -> Value:
     return Items((*container.elements, value))
 
 
-def changed(container: Items | Table, *, by: str) -> Value:
+def changed(container: Items | Table, *, by: str, args: Arguments = NO_ARGUMENTS) -> Value:
     """``container`` after a method that moves, removes or brings in what is not seen here."""
     if isinstance(container, Table):
-        return Table((*container.items, (None, UNKNOWN)))
+        return Table((*container.items, (None, mixed(UNKNOWN, *args.all()))))
     if by in ("reverse", "sort", "pop", "remove", "clear"):
         return Items(container.elements)
-    return Items((*container.elements, UNKNOWN))
+    return Items((*container.elements, mixed(UNKNOWN, *args.all())))
 
 
 def joined(left: Value, right: Value) -> Items | None:

@@ -35,7 +35,6 @@ from flake8_nnx_mode.facts.values import (
     each_guard,
     options,
     present,
-    traits_of,
 )
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.outline import Parameter
@@ -159,7 +158,7 @@ class Effects:
             rate = self.built_with.get(rate.name, rate)
         if isinstance(rate, Constant):
             return isinstance(rate.value, int | float) and rate.value > 0
-        return isinstance(rate, Given) or (rate is not None and traits_of(rate).plain)
+        return rate is not None
 
     def _trains(
         self, layer: Instance, mode: flax_api.BuiltinMode, args: Arguments

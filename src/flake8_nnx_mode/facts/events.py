@@ -213,6 +213,8 @@ class LocalRun:
     """How many of them, from the first, surely have no default."""
     name: str = ""
     """Empty for a lambda."""
+    trivial: bool = False
+    """Whether it is a lambda that gives one of its parameters."""
     decorated: bool = False
     ran: bool = False
     flags: tuple[str, ...] = ()

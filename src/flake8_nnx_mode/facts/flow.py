@@ -32,6 +32,7 @@ from flake8_nnx_mode.facts.values import (
     ALTERED,
     ANY_MODULE,
     NEVER,
+    NO_ARGUMENTS,
     NO_NAMES,
     NONE,
     UNKNOWN,
@@ -77,13 +78,12 @@ _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError", "ValueError"})
 _BINDABLE = (Instance, Items, Table, Flag, GraphDef)
-_NO_ARGUMENTS = Arguments((), ())
 _LOOPS = frozenset(
     {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "jax.lax.scan", "jax.lax.map"}
     | {"jax.lax.fori_loop", "jax.lax.while_loop", "flax.nnx.scan", "flax.nnx.fori_loop"}
 )
 """What calls a function again and again."""
-_GIVES_OPERAND = frozenset({"Add", "Await", "Slice", "Yield", "YieldFrom", "Starred"})
+_GIVES_OPERAND = frozenset({"Add", "BitOr", "Await", "Slice", "Yield", "YieldFrom", "Starred"})
 """Operations whose result may be, or hold, one of their operands."""
 _STOPS_GRADIENT = "jax.lax.stop_gradient"
 _INITIALISES = flax_api.VARIABLES | {"jax.eval_shape", "flax.nnx.eval_shape"}
@@ -397,6 +397,8 @@ class Flow(Calls):
         run = LocalRun(names, len(names) - len(node.defaults))
         if isinstance(node, code.DefineFunction):
             run.name, run.decorated = node.name, bool(node.decorators)
+        else:
+            run.trivial = isinstance(node.body, code.Name)
         self._runs[local.number] = run
         self._locals[local.number] = node
         return local
@@ -412,7 +414,7 @@ class Flow(Calls):
                 if isinstance(option, Partial):
                     option = option.func
                 if isinstance(option, LocalFunction):
-                    yield from self._enter_one(option, _NO_ARGUMENTS)
+                    yield from self._enter_one(option, NO_ARGUMENTS)
 
     def _enter_called(
         self, func: Value, args: Arguments
@@ -652,7 +654,7 @@ class Flow(Calls):
         name = func.name if isinstance(func, Symbol) else ""
         if name == _STOPS_GRADIENT:
             self._guards = Guards(Guard(excused=True, stopped=True), outer)
-        elif name in _INITIALISES:
+        elif name in _INITIALISES or last_name(node.func) in _EXPECTS_ERRORS:
             self._guards = Guards(_EXCUSED, outer)
         for argument in node.args:
             value = _value((yield argument.value))
@@ -677,16 +679,16 @@ class Flow(Calls):
         yield from self._enter_called(func, args)
         if name in flax_api.GRADIENTS and positional:
             self._guards = outer
-            return Partial(positional[0], _NO_ARGUMENTS, gradient=True)  # run once that is called
+            return Partial(positional[0], NO_ARGUMENTS, gradient=True)  # run once that is called
         if name in flax_api.JITS and positional:
             first_of = positional[0]
-            bare = isinstance(first_of, Partial) and first_of.args == _NO_ARGUMENTS
+            bare = isinstance(first_of, Partial) and first_of.args == NO_ARGUMENTS
             inner = first_of.func if isinstance(first_of, Partial) and bare else first_of
             if isinstance(inner, LocalFunction):
                 self._guards = outer
                 self._jit(name, inner, args, node)
                 self._compiled.append(inner)
-                return Partial(first_of, _NO_ARGUMENTS)
+                return Partial(inner, NO_ARGUMENTS, gradient=isinstance(first_of, Partial))
         yield from self._enter(*args.all())
         if name in _LOOPS:
             self._find_reuses_in_loop(start, first, self._guards)

@@ -9,10 +9,12 @@ from flake8_nnx_mode.facts.events import FunctionCall, FunctionFacts, LocalRun, 
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.transforms import Jitted, jitted
 from flake8_nnx_mode.facts.values import (
+    ClassDefinition,
     Constant,
     FunctionDefinition,
     Given,
     Instance,
+    Key,
     Rngs,
     SelfObject,
     Value,
@@ -106,7 +108,10 @@ class _Compiled:
     def _may_return_state(self, facts: FunctionFacts | LocalRun) -> bool:
         merges = "merge" in self.compiled.text  # shares its variables with the state it is given
         return any(
-            traits_of(value).carries or (merges and any(map(_is_argument, _each(value))))
+            traits_of(value).carries
+            or any(
+                isinstance(part, Key) or (merges and _is_argument(part)) for part in _each(value)
+            )
             for value in facts.returns
         )
 
@@ -164,9 +169,22 @@ class _Compiled:
         text = self.compiled.text
         made = any(isinstance(v, Instance) and v.made is not None for v in given)
         if self.compiled.function is not None and not made:
-            text = self.project.book.text  # somebody else made it
-        evaluates = _EVALUATES.search(self.compiled.name) is not None
+            text = self._texts_about(models)  # somebody else made it
+        evaluates = not made and _EVALUATES.search(self.compiled.name) is not None
         return not evaluates and not any(may_evaluate(value, text) for value in given)
+
+    def _texts_about(self, models: Iterable[Value]) -> str:
+        """The functions of the file that name the compiled one, or the class of a model."""
+        classes = [v.of for v in models if isinstance(v, Instance)]
+        names = [of.outline.name for of in classes if isinstance(of, ClassDefinition)]
+        book = self.project.book
+        texts = [book.text_of(book.script), self.compiled.text]
+        for function, owner in self.project.functions():
+            if owner is not None and owner.definition in classes:
+                continue
+            if book.mentions(function, self.compiled.name, *names):
+                texts.append(book.text_of(function))
+        return "\n".join(texts)
 
     def _streams(self) -> frozenset[str]:
         """Its parameters for an ``nnx.Rngs``, unless each call in the file makes another one."""

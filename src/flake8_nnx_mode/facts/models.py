@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from flake8_nnx_mode.facts import flax_api
@@ -44,6 +44,15 @@ _DATA = re.compile(
     r"|Initializer|PrecisionLike|Rngs|jax|jnp|np|numpy|nnx|nn|typing|tp|t|flax|initializers)"
 )
 _WORDS = re.compile(r"[A-Za-z_]\w*")
+_WALKS = re.compile(r"\biter_(?:modules|children|graph)\b|\bnnx\.Module\.eval\b")
+_GROWS = re.compile(
+    r"\biter_(?:modules|children|graph)\b|\bsetattr\("
+    r"|(?<!self)\.(?!set_view\b)\w+(?:\[[^]\n]*\])*[ ]*=(?!=)"
+    r"|\w\.\w+\.(?:append|extend|insert|update|setdefault)\("
+    r"|\.(?:append|extend|insert)\([^()\n]*\bn\w+\."
+)
+"""What may change the layers that a model holds, in the text of a function."""
+_SETS = re.compile(r"\.(?:deterministic|use_running_average)\s*=(?!=)|\.eval\(|set_attributes\(")
 _SETS_MODES = ("eval", "train", "set_attributes", "view", "with_attributes")
 _NUMBER = Opaque(Traits(plain=True))
 
@@ -69,6 +78,8 @@ class Parts:
     found: list[Part] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """The attributes that its modules of the project's classes are known to have."""
+    written: set[str] = field(default_factory=set)
+    """Those of them that are assigned."""
     complete: bool = True
     """Whether that is all: nothing in it is unknown."""
 
@@ -139,8 +150,7 @@ def applied(project: Project, changed: Changed) -> Applied | None:
     match changed.change.applies:
         case LocalRun() as run:
             known = run.ran and not run.decorated
-            does_nothing = not run.name and all(isinstance(v, Given) for v in run.returns)
-            changes = run.changes_argument or does_nothing
+            changes = run.changes_argument or run.trivial
             return Applied(tuple(run.returns), run.ends, changes) if known else None
         case FunctionDefinition(_, outline) as function:
             facts = project.facts_of(function)
@@ -167,6 +177,11 @@ def attributes(parts: Parts) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_in_test(project: Project, changed: Changed) -> bool:
+    """Whether it stands in a test, which may be about just that."""
+    return changed.function.name.startswith("test") or project.is_for_tests("")
+
+
 def settings_of(value: Value) -> tuple[Setting, ...]:
     """What was done to the modes of a model before."""
     return tuple(s for o in options(value) if isinstance(o, Instance) for s in o.settings)
@@ -175,6 +190,15 @@ def settings_of(value: Value) -> tuple[Setting, ...]:
 def may_be_set(project: Project, changed: Changed, mode: str) -> bool:
     """Whether ``mode`` is set as well, before or after, for the model or the view of it."""
     change, facts = changed.change, project.facts(changed.function, changed.owner)
+    text = scope_text(project, changed)
+    if _WALKS.search(text) or re.search(rf"\.{mode}\s*=(?!=)|setattr\([^()]*\b{mode}\b", text):
+        return True
+    if any(guard.of_class or mode in guard.names for guard in each_guard(change.guards)):
+        return True
+    if text is project.book.text:
+        root = re.escape(change.label.partition(".")[0])
+        if re.search(rf"\b{root}\.(?:eval|set_attributes)\(", text):
+            return True
     after = (s for model, s in facts.settings if change.setting in settings_of(model))
     return any(setting.may_set(mode) for setting in (*settings_of(change.model), *after))
 
@@ -201,9 +225,13 @@ def unknown_names(project: Project, changed: Changed) -> list[str]:
     found = models(project, change.model, changed.owner)
     strict = change.args.get("raise_if_not_found") in (None, Constant(value=True))
     altered = any(not setting.modes for setting in settings_of(change.model))
-    if not found or not strict or altered or change.setting is None:
+    if not found or not strict or altered or change.args.open or change.setting is None:
         return []
-    if not all(parts.complete for parts in found):
+    if not all(parts.complete for parts in found) or _may_be_another(project, changed):
+        return []
+    if any(guard.of_class or guard.strings for guard in each_guard(change.guards)):
+        return []  # `if isinstance(model, ...)`, `if hasattr(model, "noisy")`
+    if _GROWS.search(scope_text(project, changed)):
         return []
     known: set[str] = {"*"}
     if change.by == "view":
@@ -215,6 +243,33 @@ def unknown_names(project: Project, changed: Changed) -> list[str]:
     else:
         known = known.union(*map(attributes, found))
     return [name for name, _ in change.setting.modes if name not in known]
+
+
+def _may_be_another(project: Project, changed: Changed) -> bool:
+    """Whether a model that was not built here may be of a subclass with other layers."""
+    for option in options(changed.change.model):
+        match option:
+            case SelfObject():
+                facts = changed.owner
+            case Instance(ClassDefinition() as of, made=None):
+                facts = project.class_facts(of)
+            case _:
+                continue
+        if facts is None or facts.is_template or len(facts.family) > len(facts.ancestry.classes):
+            return True
+    return False
+
+
+def scope_text(project: Project, changed: Changed) -> str:
+    """The text that may do more to a model: of the function, its class, or the file."""
+    root = re.split(r"[.\[]", changed.change.label, maxsplit=1)[0]
+    function, owner, book = changed.function, changed.owner, project.book
+    if owner is not None and root in ("self", ""):
+        return "".join((book.text_of(function), *owner.method_texts()))
+    outside = root in book.outline.module.bindings and root not in function.scope.bindings
+    if outside and function is not book.script:
+        return book.text  # a variable of the file
+    return book.text_of(function)
 
 
 def _is_patched(project: Project, part: Part) -> bool:
@@ -248,7 +303,7 @@ def keywords(project: Project, part: Part) -> frozenset[str] | None:
 
 def _read(project: Project, model: Instance) -> Parts:
     reader = _Reader(project)
-    reader.read(model, {}, sure=True)
+    reader.read(replace(model, settings=()), {}, sure=True)
     return reader.parts
 
 
@@ -265,7 +320,7 @@ class _Reader:
         """Add what ``value`` holds; ``given`` is what the constructor's parameters are."""
         match value:
             case Instance(Symbol(name), args):
-                self._layer(name, args, given, sure=sure)
+                self._layer(name, args, given, sure=sure and not value.settings)
             case Instance(ClassDefinition() as of, args):
                 self._module(of, args, given, sure=sure)
             case Choice(parts):
@@ -326,7 +381,8 @@ class _Reader:
         self._told = _told_in_calls(facts)
         own, arguments = _constructor(facts), constructor_arguments(facts, args, given)
         writes = list(_writes(facts))
-        self.parts.names |= {write.name for _, write in writes} | facts.names_of_class
+        self.parts.written |= {write.name for _, write in writes}
+        self.parts.names |= self.parts.written | facts.names_of_class
         plain = {w.name for _, w in writes if w.whole and traits_of(w.value).plain}
         known = {function: _known_as(function, own, arguments) for function, _ in writes}
         for function, write in writes:
@@ -393,7 +449,10 @@ def _told_in_calls(facts: ClassFacts) -> frozenset[str]:
     told: set[str] = set()
     for definition in facts.ancestry.classes:
         for function in definition.outline.methods.values():
-            if facts.is_forward(function):
+            if not facts.is_forward(function):
+                if _SETS.search(definition.book.text_of(function)):
+                    return frozenset(mode.flag for mode in flax_api.MODES.values())
+            else:
                 for call in facts.facts(function, definition).calls:
                     for option in options(call.child):
                         mode = mode_of_builtin(facts.project, option)

@@ -215,6 +215,14 @@ class Project:
             self._functions[function] = self.run(book, function, None, 0)
         return self._functions[function]
 
+    def of_script(self, name: str) -> Value | None:
+        """A model, or what it was split into, that the file's own statements made."""
+        script = self.book.script
+        if not _SPLITS.search(self.book.text_of(script)):
+            return None
+        held = self._own_facts(self.book, script).variables.get(name)
+        return held if isinstance(held, GraphDef) else None
+
     def facts_of(self, definition: FunctionDefinition) -> FunctionFacts:
         """What a function of the project does that is no method, wherever it is."""
         return self._own_facts(definition.book, definition.outline)
@@ -453,6 +461,7 @@ _USES_KEY = re.compile(
     r"|\brngs\s*=\s*(?!(?:self\.)?_?rngs\b|nnx)"
     r"|(?<!split\()(?<!fold_in\()\b(?:\w*_)?(?:key|rng|prng)\s*[,)]"
 )
+_SPLITS = re.compile(r"\bsplit\(")
 _TESTS = re.compile(r"[Tt]est|(?:check|assert|verify)(?:_|$)")
 _REPEATS = re.compile(r"\b(?:for|while|map|scan|fori_loop)\b")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
@@ -570,6 +579,9 @@ class _World:
                 of_class = self._project.class_facts(of)
                 return self._project.keys_taken_by_method(of_class, "__call__", 2)
         return None
+
+    def of_script(self, name: str) -> Value | None:
+        return self._project.of_script(name)
 
     def text_of(self, func: Value) -> str | None:
         match func:

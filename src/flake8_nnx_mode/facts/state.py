@@ -136,6 +136,9 @@ class World(Protocol):
     def keys_taken(self, func: Value) -> KeysTaken | None:
         """The parameters that ``func`` uses as keys; None if that is not known."""
 
+    def of_script(self, name: str) -> Value | None:
+        """A model, or what it was split into, that the file's own statements made."""
+
     def text_of(self, func: Value) -> str | None:
         """The text of the function that is called; None if it is not of the project."""
 
@@ -278,6 +281,8 @@ class State:
                 return Key("constant", varies=False)
             case ModuleLevelCall(ClassDefinition() as of):
                 return self._world.instance(of) or UNKNOWN
+            case Opaque():
+                return self._world.of_script(node.id) or value
         return UNKNOWN if value is None else value
 
     def _seen(self, value: Value) -> Value:

@@ -68,6 +68,8 @@ def _jitted(project: Project) -> Iterator[Jitted]:
         where: Anchor | Span,
         name: str = "",
         decorator: Span | None = None,
+        *,
+        gradient: bool = False,
     ) -> Jitted:
         own = function.parameters
         names = tuple(p.name for p in own if p.kind != "keyword-only")
@@ -78,7 +80,9 @@ def _jitted(project: Project) -> Iterator[Jitted]:
                 flags[flag] = required or any(_gives(call, flag, names) for call in calls)
         facts = project.facts(function, owners[function])
         parameters = tuple(p.name for p in own)
-        text = project.book.text_of(function)
+        owner = owners[function]
+        texts = [] if owner is None else owner.method_texts()
+        text = "".join((project.book.text_of(function), *texts))
         static = _static(names, args)
         owner = owners[function]
         return Jitted(
@@ -94,6 +98,7 @@ def _jitted(project: Project) -> Iterator[Jitted]:
             parameters,
             text,
             function.name,
+            gradient,
         )
 
     for function in owners:
@@ -115,10 +120,15 @@ def _jitted(project: Project) -> Iterator[Jitted]:
                         function = compiled.outline
                         if function in owners:
                             args = _arguments(project, scope, call)
-                            yield made(function, by, args, project.book.span_of(call), name)
+                            place = project.book.span_of(call)
+                            inner = ast.unparse(target.func) if isinstance(target, ast.Call) else ""
+                            yield made(
+                                function, by, args, place, name, gradient=inner.endswith("grad")
+                            )
     for function, owner in owners.items():
         if not project.book.mentions(function, "jit"):
             continue
+        texts = [] if owner is None else owner.method_texts()
         for jit in project.facts(function, owner).jits:
             if isinstance(jit.function, LocalRun):
                 run = jit.function
@@ -133,7 +143,7 @@ def _jitted(project: Project) -> Iterator[Jitted]:
                     jit.anchor,
                     decorator=jit.decorator,
                     names=run.parameters,
-                    text=project.book.text_of(function),
+                    text="".join((project.book.text_of(function), *texts)),
                     name=run.name,
                 )
             elif jit.function in owners:

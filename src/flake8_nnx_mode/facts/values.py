@@ -420,6 +420,7 @@ Value = (
 
 UNKNOWN = Opaque(Traits())
 NONE = Constant(None)
+NO_ARGUMENTS = Arguments((), ())
 ANY_MODULE = Instance(Symbol(flax_api.MODULE), None)
 NEVER = Symbol("typing.NoReturn")
 """What a call gives that does not come back."""
@@ -501,7 +502,9 @@ def traits_of(value: Value) -> Traits:
             return Traits(flags=mixed(*given).traits.flags, carries=True)
         case Rngs() | Stream() | SelfObject():
             return Traits(plain=not isinstance(value, SelfObject), carries=True)
-        case LocalFunction() | Method() | GraphDef() | Compiled():
+        case Method(receiver):  # or an attribute, of which nothing is known
+            return Traits(plain=True, carries=traits_of(receiver).carries)
+        case LocalFunction() | GraphDef() | Compiled():
             return Traits(plain=True)
         case _:
             return Traits()

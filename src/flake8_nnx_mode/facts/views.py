@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ from flake8_nnx_mode.syntax.book import Anchor
 from flake8_nnx_mode.syntax.outline import Function, Parameter
 
 _CONVERSIONS = frozenset({"bool", "int", "float", "str", "list", "tuple"})
+_FALSY = re.compile(r"\b(?:bool|int|float|Any|object|Literal|Array\w*)\b")
 _KEEPS_DOCSTRING = (Symbol("typing.no_type_check"), Symbol("typing.override"))
 _HEADING, _END = "Args:\n", "Returns:\n"
 
@@ -114,6 +116,14 @@ def may_be_none(project: Project, function: Function, default: ast.expr) -> bool
     return is_sentinel or not isinstance(value, Constant) or value == NONE
 
 
+def may_be_false(view: SetView, name: str) -> bool:
+    """Whether a parameter's annotation lets it hold False or 0, as far as it says anything."""
+    parameter = view.function.parameter(name)
+    if parameter is None or parameter.annotation is None:
+        return True
+    return _FALSY.search(ast.unparse(parameter.annotation)) is not None
+
+
 def left_out_as_none(view: SetView) -> frozenset[str]:
     """The parameters that are None for each view that does not name them."""
     return frozenset(
@@ -141,6 +151,7 @@ def _stores(view: SetView, parameters: set[str]) -> Iterator[Store]:
         isinstance(node, code.Evaluate) and not isinstance(node.value, code.Constant)
         for node in code.walk(facts.writes[0].anchor.chapter.function.body)
     )
+    validations = _validations(facts.writes[0].anchor.chapter.function.body)
     seen = set()
     for write in facts.writes:
         place = write.anchor.at if write.source is None else write.source.at
@@ -150,8 +161,9 @@ def _stores(view: SetView, parameters: set[str]) -> Iterator[Store]:
         parameter = stored or _switched(write, parameters)
         if parameter is not None:
             seen.add(place)
-            test = _guarded(write, parameter, parameters)
-            tests = [(w, _guarded(w, parameter, parameters)) for w in facts.writes]
+            others = parameters - {parameter}
+            tests = [(w, _guarded(w, parameter, others, validations)) for w in facts.writes]
+            test = next(t for w, t in tests if w is write)
             alone = all(t.node is test.node for w, t in tests if w.name == write.name)
             under = [w for w, t in tests if t.node is test.node]
             simple = not acts and all(_stored(w, parameters) == parameter for w in under)
@@ -187,10 +199,28 @@ def _switched(write: AttributeWrite, parameters: set[str]) -> str | None:
     return name if name in parameters and write.value == Constant(value=True) else None
 
 
-def _guarded(write: AttributeWrite, parameter: str, parameters: set[str]) -> Test:
+def _validations(body: code.Block) -> frozenset[code.At]:
+    """The tests that only check values: ``if not size: raise``, ``assert size``."""
+    found = set()
+    for node in code.walk(body):
+        match node:
+            case code.Assert(test):
+                found.add(test.at)
+            case code.If(test, code.Block((*_, code.Leave("raise")))):
+                found.add(test.at)
+    return frozenset(found)
+
+
+def _guarded(
+    write: AttributeWrite, parameter: str, others: set[str], validations: frozenset[code.At]
+) -> Test:
     """What all guards around a write say of the parameter."""
-    others = parameters - {parameter}
-    found = [_of_guard(guard, parameter, others) for guard in each_guard(write.guards)]
+    found = []
+    for guard in each_guard(write.guards):
+        test = _of_guard(guard, parameter, others)
+        if guard.test is not None and guard.test.at in validations and test.said == "true":
+            test = Test("given")  # anything else is an error
+        found.append(test)
     return min(found, key=lambda test: _RANKS.index(test.said), default=Test("nothing"))
 
 

@@ -13,13 +13,14 @@ Ask for `None`: `if loud is not None:`. The fix is safe.
 
 ## When it stays silent
 For actions, `if reset_cache: self.cache = None`, where the parameter is not stored; where it is
-stored on another path as well; where its default is not `None`, which is NNX301.
+stored on another path as well; for checks, `if not size: raise`; for strings, functions and other
+types that have no False; where its default is not `None`, which is NNX301.
 """
 
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.views import fallbacks, left_out_as_none, set_views, stores
+from flake8_nnx_mode.facts.views import fallbacks, left_out_as_none, may_be_false, set_views, stores
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 from flake8_nnx_mode.rules.remedies import none_asked
 from flake8_nnx_mode.syntax.book import Anchor
@@ -63,7 +64,7 @@ class Printer(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for view in set_views(project):
-        names = left_out_as_none(view)
+        names = {name for name in left_out_as_none(view) if may_be_false(view, name)}
         reported = set()
         for store in stores(project, view):
             asked = store.test.asked
@@ -75,6 +76,8 @@ def check(project: Project) -> Iterator[Report]:
                 change = none_asked(store)
                 yield _report(store.parameter, place, change)
         for fallback in fallbacks(project, view):
+            if fallback.parameter not in names:
+                continue
             change = None
             if fallback.instead is not None:
                 change = Change(fallback.replaced, fallback.instead)
@@ -85,7 +88,7 @@ def _report(name: str, place: Anchor, change: Change | None) -> Report:
     return Report(
         place,
         f"`{name}=False` counts as not given, so a view can switch this mode on and never off;"
-        f" ask for None: `{name} is not None`",
+        f" ask whether `{name}` is None",
         None if change is None else Remedy("safe", (change,)),
     )
 

@@ -12,13 +12,14 @@ Keep what they return: `model = nnx.view(model, deterministic=True)`. The fix is
 not known which of the two models should be used after that.
 
 ## When it stays silent
-Where an error is expected or caught; for `nnx.recursive_map` with a function that returns each node
-as it is, or that is not known, as it may only be there to look at them.
+Where an error is expected or caught, and in tests; in scripts with notebook cells; for
+`nnx.recursive_map` with a function that may only be there to look at the nodes.
 """
 
+import re
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.models import applied, changes
+from flake8_nnx_mode.facts.models import Changed, applied, changes, is_in_test
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import each_guard
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
@@ -47,19 +48,35 @@ def check(project: Project) -> Iterator[Report]:
         change = changed.change
         if not change.unused or any(guard.excused for guard in each_guard(change.guards)):
             continue
+        if is_in_test(project, changed) or _is_shown(project, changed):
+            continue
         if change.by == "recursive_map":
             function = applied(project, changed)
             if function is None or function.ends or function.may_only_look:
                 continue
-        name = change.label or "model"
         yield Report(
             change.anchor,
             f"`nnx.{change.by}` returns a new model and leaves this one as it is, so nothing"
-            f" changes; write `{name} = nnx.{change.by}(...)`",
-            Remedy("unsafe", (Change(change.anchor, f"{name} = ", "before"),))
-            if _is_target(change.label)
-            else None,
+            f" changes; write `{change.label or 'model'} = nnx.{change.by}(...)` and use that",
+            _remedy(project, changed),
         )
+
+
+def _is_shown(project: Project, changed: Changed) -> bool:
+    """Whether it may be the last expression of a notebook's cell."""
+    return changed.function is project.book.script and "# %%" in project.book.text
+
+
+def _remedy(project: Project, changed: Changed) -> Remedy | None:
+    label, function = changed.change.label, changed.function
+    name = label.partition(".")[0]
+    if not _is_target(label):
+        return None
+    if function is not project.book.script and name not in function.scope.bindings:
+        return None  # it would become a local variable
+    if re.search(rf"\bfor\b[^\n:]*\b{name}\b[^\n:]*\bin\b", project.book.text_of(function)):
+        return None  # that of a loop
+    return Remedy("unsafe", (Change(changed.change.anchor, f"{label} = ", "before"),))
 
 
 def _is_target(label: str) -> bool:

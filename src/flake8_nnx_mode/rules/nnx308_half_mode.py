@@ -18,13 +18,23 @@ somebody may want just this half.
 ## When it stays silent
 With `only=` or filters; where the other half is set before or after, by a view of the view, by
 `.eval()`, in a constructor or in the calls of the layer; where a `set_view` in the model passes one
-mode on as the other; for training values; where the model, or whether it holds both, is not known.
+mode on as the other; for training values; where the model, or whether it holds both, is not known;
+in tests, and where names say that just this half is meant: `mc_model`, `frozen`, `update_bn`.
 """
 
+import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
-from flake8_nnx_mode.facts.models import changes, may_be_set, models, passes_on, unknown_names
+from flake8_nnx_mode.facts.models import (
+    Changed,
+    changes,
+    is_in_test,
+    may_be_set,
+    models,
+    passes_on,
+    unknown_names,
+)
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Constant, Setting, each_guard
 from flake8_nnx_mode.rules import Report, Rule
@@ -52,6 +62,16 @@ def evaluate(x):
     return eval_model(x)
 """
 
+_HALF_MEANT = {
+    "deterministic": re.compile(
+        r"train|(?:^|[ _])mc|Monte|monte|MC|froz|[fF]reez|[fF]ine|tun|[sS]ampl|noisy|[sS]tochastic"
+        r"|[uU]ncert|[bB]ayes|[eE]nsembl"
+    ),
+    "use_running_average": re.compile(
+        r"train(?!er)|overfit|[cC]alib|swa|SWA|update_bn|adapt|recal|[rR]eestimat|statist"
+    ),
+}
+"""Names by which somebody wants the half that is missing left as it is."""
 _LEFT_ON = {
     "deterministic": "dropout stays on in evaluation",
     "use_running_average": "in evaluation batch norm still uses the statistics of each batch, and"
@@ -65,6 +85,8 @@ def check(project: Project) -> Iterator[Report]:
         missing = _missing(change.setting)
         if missing is None or any(guard.excused for guard in each_guard(change.guards)):
             continue
+        if _is_meant(project, changed, missing):
+            continue
         found = models(project, change.model, changed.owner)
         if not found or not all(parts.modes >= MODES_SET_BY_EVAL.keys() for parts in found):
             continue
@@ -77,8 +99,17 @@ def check(project: Project) -> Iterator[Report]:
             change.anchor,
             f"only `{given}` is set, and this model has layers with `{missing}` too:"
             f" {_LEFT_ON[missing]}; add `{missing}=True`",
-            argument_added(change.node, change.anchor, f"{missing}=True", "unsafe"),
+            None
+            if _goes_back(project, changed, given)
+            else argument_added(change.node, change.anchor, f"{missing}=True", "unsafe"),
         )
+
+
+def _is_meant(project: Project, changed: Changed, missing: str) -> bool:
+    """Whether names say that just this half is wanted, or that it is what a test is about."""
+    owner = changed.owner.outline.name if changed.owner is not None else ""
+    names = f"{changed.change.target} {changed.function.name} {owner}"
+    return _HALF_MEANT[missing].search(names) is not None or is_in_test(project, changed)
 
 
 def _missing(setting: Setting | None) -> str | None:
@@ -90,6 +121,13 @@ def _missing(setting: Setting | None) -> str | None:
     if len(set_) != 1 or modes[set_[0]] != Constant(value=True):
         return None
     return next(name for name in MODES_SET_BY_EVAL if name not in modes)
+
+
+def _goes_back(project: Project, changed: Changed, given: str) -> bool:
+    """Whether the model is set back to training in place, by the same half alone."""
+    text = project.book.text_of(changed.function)
+    in_place = changed.change.by == "set_attributes"
+    return in_place and re.search(rf"set_attributes\([^()]*{given}\s*=\s*False", text) is not None
 
 
 RULE = Rule(

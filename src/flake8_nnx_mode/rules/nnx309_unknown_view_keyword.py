@@ -61,13 +61,22 @@ def check(project: Project) -> Iterator[Report]:
         for name in unknown:
             argument = change.node.argument(name, None)
             if argument is not None:
-                near = get_close_matches(name, known, 1) or known
-                advice = " or ".join(f"`{other}`" for other in near)
                 yield Report(
                     Anchor(change.anchor.chapter, argument.at),
                     f"no layer of this model has a mode `{name}`, so this view raises ValueError;"
-                    + (f" write {advice}" if near else " it has no modes at all"),
+                    f" {_advice(name, known)}",
                 )
+
+
+def _advice(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    if near:
+        return f"write `{near[0]}`"
+    if not known:
+        return "it has no modes at all"
+    listed = ", ".join(f"`{other}`" for other in known)
+    turned = f", where `{name}=False` is `deterministic=True`" if "train" in name else ""
+    return f"it has {listed}{turned if 'deterministic' in known else ''}"
 
 
 RULE = Rule(check, on=True, triggers=("view",), since=(0, 12, 5))

@@ -19,6 +19,7 @@ attributes, which count.
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
 from flake8_nnx_mode.facts.models import attributes, changes, models, unknown_names
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import each_guard
@@ -72,7 +73,9 @@ def check(project: Project) -> Iterator[Report]:
             if argument is None:
                 continue
             found = models(project, change.model, changed.owner)
-            near = get_close_matches(name, sorted(frozenset().union(*map(attributes, found))), 1)
+            written = sorted({*MODES_SET_BY_EVAL, *(n for parts in found for n in parts.written)})
+            there = frozenset().union(*map(attributes, found))
+            near = [n for n in get_close_matches(name, written) if n in there]
             advice = f"write `{near[0]}`" if near else "write the name of one that is there"
             yield Report(
                 Anchor(change.anchor.chapter, argument.at),

@@ -112,6 +112,8 @@ def _of_model(project: Project, jit: JitOfModule, facts: FunctionFacts, text: st
         )
     change = Effects(project, {}).of_model(jit.compiled)
     trains = makings(jit.compiled) and not may_evaluate(jit.compiled, text)
+    if any(name.startswith("static") for name, _ in jit.args.keywords):
+        return None  # static arguments may say the mode
     if change is not None and (trains or not change.by_default):
         return (
             f"{label} is a constant of what `{short}` compiles, and has layers that train, so the"
