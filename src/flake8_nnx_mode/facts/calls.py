@@ -491,8 +491,7 @@ class Calls(State):
 
     def _call_own(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> None:
         """``self.encode(x)``, ``model.encode(x)``."""
-        assert isinstance(node.func, code.Attribute)
-        label = _label(node.func.value)
+        label = _label(node.func.value) if isinstance(node.func, code.Attribute) else ""
         called = MethodCall(
             receiver, name, label, args, self._guards, *self._came_from(receiver, label)
         )
