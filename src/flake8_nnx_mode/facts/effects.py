@@ -1,15 +1,13 @@
 """What calling a module does to its state: whether it draws noise, or updates statistics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import (
     AttributeWrite,
     FunctionCall,
-    FunctionFacts,
-    LocalRun,
     MethodCall,
     ModuleCall,
 )
@@ -17,6 +15,7 @@ from flake8_nnx_mode.facts.models import constructor_arguments
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project, rate_of
 from flake8_nnx_mode.facts.values import (
+    NO_ARGUMENTS,
     NONE,
     Arguments,
     Boxed,
@@ -46,6 +45,7 @@ Modes = Mapping[str, bool | None]
 _STATISTICS = frozenset({"flax.nnx.BatchStat", "flax.nnx.Variable"})
 _ABOVE = ("GreaterThan", "NotEqual")
 _DEEPEST = 8
+_MOST_BODIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,12 @@ class Change:
     effect: Effect
     by_default: bool
     """Whether only because layers train unless they are told otherwise."""
+
+
+def least(*changes: Change | None) -> Change | None:
+    """One of several changes, that which is least in doubt; None if there is none."""
+    found = (change for change in changes if change is not None)
+    return min(found, key=lambda change: change.by_default, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,66 +75,123 @@ class Effects:
     streams: frozenset[str] = frozenset()
     """The parameters by which the function is given an ``nnx.Rngs`` whose state is kept."""
     settings: tuple[Setting, ...] = ()
-    depth: int = 0
     built_with: Mapping[str, Value] = field(default_factory=dict)
     """What the constructor of the module was given whose method this is."""
+    depth: int = 0
+    left: list[int] = field(default_factory=lambda: [_MOST_BODIES])
+    """How many bodies may still be looked at."""
 
     def of_call(self, call: ModuleCall) -> Change | None:
         """What a call changes, whichever of its possible children is called."""
-        if not self._runs(call.guards):
-            return None
-        found = [self._of_child(option, call.args) for option in present(call.child)]
-        known = [change for change in found if change is not None]
-        if not known or len(known) < len(found):
-            return None
-        return max(known, key=lambda change: change.by_default)
+        return self._of_any(call.child, call.args) if self._runs(call.guards) else None
 
     def of_model(self, model: Value) -> Change | None:
         """What calling a model changes, if the call says nothing of modes."""
-        found = [self._of_child(option, Arguments((), ())) for option in present(model)]
+        return self._of_any(model, NO_ARGUMENTS)
+
+    def of_draw(self, draw: Draw) -> Change | None:
+        """What a draw changes: the stream that self keeps, or that the function was given."""
+        kept = self._is_kept(draw.source) and self._runs(draw.guards)
+        return Change("draws", by_default=False) if kept else None
+
+    def of_write(self, write: AttributeWrite, owner: ClassFacts) -> Change | None:
+        """``self.mean[...] = ...``."""
+        if write.whole or not self._runs(write.guards):
+            return None
+        held = owner.attribute(write.name)
+        if isinstance(held, Boxed) and held.kind in _STATISTICS:
+            return Change("updates", by_default=False)
+        return None
+
+    def of_method(self, called: MethodCall, owner: ClassFacts | None) -> Change | None:
+        """What ``self.encode(x)`` changes, where self is an ``owner``, or ``model.encode(x)``."""
+        if not self._runs(called.guards):
+            return None
+        match called.receiver:
+            case SelfObject() if owner is not None and owner.is_module:
+                model = Instance(owner.definition, None)
+                return self._of_body(model, owner, called.name, called.args, self.built_with)
+            case Instance(ClassDefinition() as of) as model:
+                return self._of_body(model, self.project.class_facts(of), called.name, called.args)
+        return None
+
+    def of_function(self, called: FunctionCall) -> Change | None:
+        """What a function of the project changes in the modules that it is given."""
+        function, args = called.function.outline, called.args
+        if not self._goes_deeper() or args.open or not self._runs(called.guards):
+            return None
+        inner = self._inside(list(function.as_called(bound=False)), args)
+        facts = self.project.facts_called(called.function, args)
+        return least(
+            *(inner.of_draw(draw) for draw in facts.draws if draw.source.origin == "given"),
+            *(inner.of_call(call) for call in facts.calls if call.given and call.level >= 0),
+            *(
+                inner.of_method(method, None)
+                for method in facts.methods_called
+                if method.given and method.level >= 0
+            ),
+            *map(inner.of_function, facts.functions_called),
+        )
+
+    def _of_any(self, child: Value, args: Arguments) -> Change | None:
+        """What calling one of several changes, if calling any of them does."""
+        found = [self._of_child(option, args) for option in present(child)]
         known = [change for change in found if change is not None]
         if not known or len(known) < len(found):
             return None
         return max(known, key=lambda change: change.by_default)
-
-    def of_draw(self, draw: Draw) -> Change | None:
-        """What a draw changes: the stream that self keeps, or that the function was given."""
-        source = draw.source
-        kept = source.origin == "kept" or (
-            source.origin == "given" and source.parameter.rstrip("'") in self.streams
-        )
-        return Change("draws", by_default=False) if kept and self._runs(draw.guards) else None
 
     def _of_child(self, child: Value, args: Arguments) -> Change | None:
         match child:
             case Instance(Symbol("flax.nnx.Sequential"), Arguments() as layers):
-                return self._of_sequence(layers, args)
+                alone = Arguments(args.positional, ())  # they get no mode
+                return least(*(self._of_any(layer, alone) for layer in layers.all()))
             case Instance(Symbol(name)) if name in flax_api.MODES:
                 return self._of_layer(child, name, args)
             case Instance(ClassDefinition() as of):
                 facts = self.project.class_facts(of)
-                layer = facts.plain_subclass_of
-                if layer is not None:
-                    return self._of_layer(child, layer, args)
-                return self._of_module(child, facts, args) if facts.is_module else None
+                if facts.plain_subclass_of is not None:
+                    return self._of_layer(child, facts.plain_subclass_of, args)
+                return self._of_body(child, facts, "__call__", args)
         return None
 
-    def _of_sequence(self, layers: Arguments, args: Arguments) -> Change | None:
-        """Its layers are called with what it is given, and no mode."""
-        alone = Arguments(args.positional, ())
-        for layer in layers.all():
-            for option in options(layer):
-                match option:
-                    case Instance(Symbol(name)) if name in flax_api.MODES:
-                        change = self._of_layer(option, name, alone)
-                    case Instance(ClassDefinition() as of):
-                        facts = self.project.class_facts(of)
-                        change = self._of_module(option, facts, alone)
-                    case _:
-                        change = None
-                if change is not None:
-                    return change
-        return None
+    def _of_body(
+        self,
+        child: Instance,
+        facts: ClassFacts,
+        name: str,
+        args: Arguments,
+        built_with: Mapping[str, Value] | None = None,
+    ) -> Change | None:
+        """What a method of a module changes."""
+        found = facts.find_method(name)
+        if found is None or not facts.is_module or args.open or not self._goes_deeper():
+            return None
+        definition, function = found
+        if built_with is None:
+            built_with = constructor_arguments(facts, child.made_with, self.built_with)
+        settings = (*child.settings, *self.settings)
+        inner = self._inside(list(function.as_called(bound=True)), args)
+        inner = replace(inner, settings=settings, built_with=built_with)
+        body = facts.facts(function, definition)
+        return least(
+            *map(inner.of_draw, body.draws),
+            *(inner.of_write(write, facts) for write in body.writes),
+            *(inner.of_method(method, facts) for method in body.methods_called),
+            *map(inner.of_call, body.calls),
+        )
+
+    def _inside(self, parameters: list[tuple[int | None, Parameter]], args: Arguments) -> "Effects":
+        """The same, in a function that is called with ``args``."""
+        modes = {p.name: self._held(args, index, p) for index, p in parameters}
+        given = {p.name: args.get(p.name, index) for index, p in parameters}
+        streams = frozenset(name for name, value in given.items() if self._is_kept(value))
+        return Effects(self.project, modes, streams, depth=self.depth + 1, left=self.left)
+
+    def _goes_deeper(self) -> bool:
+        """Whether one more body may be looked at: calls within calls can be very many."""
+        self.left[0] -= 1
+        return self.left[0] >= 0 and self.depth < _DEEPEST
 
     # -- layers of flax.nnx ----------------------------------------------------------------------
 
@@ -192,29 +255,7 @@ class Effects:
                 return None if held_by is None else held_by != negated
         return None
 
-    # -- modules of the project ------------------------------------------------------------------
-
-    def _of_module(self, child: Instance, facts: ClassFacts, args: Arguments) -> Change | None:
-        return self._of_body(child, facts, "__call__", args)
-
-    def _of_body(
-        self, child: Instance, facts: ClassFacts, name: str, args: Arguments
-    ) -> Change | None:
-        """What a method of a module changes."""
-        found = facts.find_method(name)
-        if found is None or self.depth >= _DEEPEST or args.open:
-            return None
-        definition, function = found
-        parameters = list(function.as_called(bound=True))
-        inner = Effects(
-            self.project,
-            {p.name: self._held(args, index, p) for index, p in parameters},
-            frozenset(p.name for index, p in parameters if self._is_kept(args.get(p.name, index))),
-            (*child.settings, *self.settings),
-            self.depth + 1,
-            constructor_arguments(facts, child.made_with, self.built_with),
-        )
-        return inner.of_body(facts.facts(function, definition), facts)
+    # -- arguments and conditions ----------------------------------------------------------------
 
     def _held(self, args: Arguments, index: int | None, parameter: Parameter) -> bool | None:
         """What a mode flag of a child's ``__call__`` holds."""
@@ -230,64 +271,9 @@ class Effects:
         """Whether it is an ``nnx.Rngs`` that self keeps, or that the function was given."""
         return any(
             isinstance(option, Rngs)
-            and (option.origin == "kept" or option.parameter.rstrip("'") in self.streams)
+            and (option.origin == "kept" or option.given_as in self.streams)
             for option in (() if value is None else options(value))
         )
-
-    def of_body(self, facts: FunctionFacts | LocalRun, owner: ClassFacts | None) -> Change | None:
-        """What running a method changes in its object and the streams that it is given."""
-        changes = [self.of_draw(draw) for draw in facts.draws]
-        if owner is not None:
-            changes += [self.of_write(write, owner) for write in facts.writes]
-            changes += [self.of_own(called, owner) for called in facts.methods_called]
-        changes += map(self.of_call, facts.calls)
-        found = [change for change in changes if change is not None]
-        return min(found, key=lambda change: change.by_default, default=None)
-
-    def of_own(self, called: MethodCall, owner: ClassFacts) -> Change | None:
-        """What ``self.encode(x)`` changes, where self is an ``owner``."""
-        if called.receiver != SelfObject():
-            return self.of_method(called)
-        if not self._runs(called.guards):
-            return None
-        return self._of_body(Instance(owner.definition, None), owner, called.name, called.args)
-
-    def of_method(self, called: MethodCall) -> Change | None:
-        """What ``model.encode(x)`` changes."""
-        match called.receiver:
-            case Instance(ClassDefinition() as of) as model if self._runs(called.guards):
-                facts = self.project.class_facts(of)
-                return self._of_body(model, facts, called.name, called.args)
-        return None
-
-    def of_function(self, called: FunctionCall) -> Change | None:
-        """What a function of the project changes in the modules that it is given."""
-        if self.depth >= _DEEPEST or called.args.open or not self._runs(called.guards):
-            return None
-        function, args = called.function.outline, called.args
-        parameters = list(function.as_called(bound=False))
-        inner = Effects(
-            self.project,
-            {p.name: self._held(args, index, p) for index, p in parameters},
-            frozenset(p.name for index, p in parameters if self._is_kept(args.get(p.name, index))),
-            depth=self.depth + 1,
-        )
-        facts = self.project.facts_called(called.function, args)
-        changes = [inner.of_draw(draw) for draw in facts.draws if draw.source.origin == "given"]
-        changes += [inner.of_call(call) for call in facts.calls if call.given and call.level >= 0]
-        changes += [inner.of_method(m) for m in facts.methods_called if m.given and m.level >= 0]
-        changes += map(inner.of_function, facts.functions_called)
-        found = [change for change in changes if change is not None]
-        return min(found, key=lambda change: change.by_default, default=None)
-
-    def of_write(self, write: AttributeWrite, owner: ClassFacts) -> Change | None:
-        """``self.mean[...] = ...``."""
-        if write.whole or not self._runs(write.guards):
-            return None
-        held = owner.attribute(write.name)
-        if isinstance(held, Boxed) and held.kind in _STATISTICS:
-            return Change("updates", by_default=False)
-        return None
 
     def _runs(self, guards: Guards | None) -> bool:
         """Whether code under ``guards`` surely runs, as the modes are."""

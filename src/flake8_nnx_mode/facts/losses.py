@@ -5,7 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flake8_nnx_mode.facts.effects import Change, Effect, Effects, Modes
-from flake8_nnx_mode.facts.events import FunctionCall, FunctionFacts, LocalRun, ModuleCall
+from flake8_nnx_mode.facts.events import (
+    FunctionCall,
+    FunctionFacts,
+    LocalRun,
+    MethodCall,
+    ModuleCall,
+)
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.transforms import Jitted, jitted
 from flake8_nnx_mode.facts.values import (
@@ -16,7 +22,6 @@ from flake8_nnx_mode.facts.values import (
     Instance,
     Key,
     Rngs,
-    SelfObject,
     Value,
     contained,
     options,
@@ -34,7 +39,6 @@ _SETS_EVAL = re.compile(
     r"\beval|\bdeterministic\s*=\s*True|use_running_average|train(?:ing)?\s*=\s*False|set_mode"
     r"|iter_modules|set_attributes"
 )
-_PRIME = "'"  # at the end of what a parameter of a local function is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,55 +113,45 @@ class _Compiled:
         merges = "merge" in self.compiled.text  # shares its variables with the state it is given
         return any(
             traits_of(value).carries
-            or any(
-                isinstance(part, Key) or (merges and _is_argument(part)) for part in _each(value)
-            )
+            or any(isinstance(p, Key) or (merges and isinstance(p, Given)) for p in _each(value))
             for value in facts.returns
         )
 
     def _changed(self, facts: FunctionFacts | LocalRun) -> tuple[Change, str] | None:
         """What changes in a run, and what it changes it in."""
-        owner = self.compiled.owner
-        is_method = owner is not None and owner.is_module
-        effects = Effects(self.project, self._modes(facts), self._streams())
-        for draw in facts.draws:
-            if draw.source.origin == "given" or is_method:
-                change = effects.of_draw(draw)
-                if change is not None:
-                    return change, f"`{draw.source.parameter.rstrip(_PRIME) or 'self'}`"
-        if owner is not None and owner.is_module:
-            for write in facts.writes:
-                change = effects.of_write(write, owner)
-                if change is not None:
-                    return change, "`self`"
-        for call in facts.calls:
-            if self._is_given(call, facts):
-                change = effects.of_call(call)
-                meant = present(call.child)
-                if change is not None and self._is_meant(change, meant, facts.gradients):
-                    return change, f"`{call.label}`" if call.label else "a module"
-        for method in facts.methods_called:
-            if method.receiver == SelfObject():
-                if owner is None or not owner.is_module:
-                    continue
-                change = effects.of_own(method, owner)
-            elif method.level >= facts.level and method.given:
-                change = effects.of_method(method)
-            else:
-                continue
-            if change is not None and self._is_meant(change, (method.receiver,), facts.gradients):
-                return change, f"`{method.label}`" if method.label else "a module"
-        for called in facts.functions_called:
-            change = effects.of_function(called)
-            meant = tuple(called.args.all())
-            if change is not None and self._is_meant(change, meant, facts.gradients):
-                return change, f"what `{called.function.outline.name}` is given"
+        for change, label, models in self._changes(facts):
+            if change is not None and self._is_meant(change, models, facts.gradients):
+                return change, f"`{label}`" if label else "a module"
         return None
 
-    def _is_given(self, call: ModuleCall, facts: FunctionFacts | LocalRun) -> bool:
+    def _changes(
+        self, facts: FunctionFacts | LocalRun
+    ) -> Iterator[tuple[Change | None, str, tuple[Value, ...]]]:
+        """All that may change, what the code calls it, and the models that it is about."""
+        effects = Effects(self.project, self._modes(), self._streams())
+        module = self.compiled.owner
+        if module is not None and not module.is_module:
+            module = None
+        for draw in facts.draws:
+            if module is not None or draw.source.origin == "given":
+                yield effects.of_draw(draw), draw.source.given_as or "self", ()
+        if module is not None:
+            for write in facts.writes:
+                yield effects.of_write(write, module), "self", ()
+        for call in facts.calls:
+            if self._is_given(call, facts):
+                yield effects.of_call(call), call.label, present(call.child)
+        for method in facts.methods_called:
+            if self._is_given(method, facts):
+                yield effects.of_method(method, module), method.label, (method.receiver,)
+        for called in facts.functions_called:
+            models = tuple(called.args.all())
+            yield effects.of_function(called), "", models
+
+    def _is_given(self, call: ModuleCall | MethodCall, facts: FunctionFacts | LocalRun) -> bool:
         """Whether what is called came with an argument: not from outside, nor made here."""
         owner = self.compiled.owner
-        if call.label.startswith("self."):
+        if call.label == "self" or call.label.startswith("self."):
             return owner is not None and owner.is_module
         return call.level >= facts.level and call.given
 
@@ -190,7 +184,7 @@ class _Compiled:
         """Its parameters for an ``nnx.Rngs``, unless each call in the file makes another one."""
         function = self.compiled.function
         if function is None:
-            return frozenset(name for name in self.compiled.names)
+            return frozenset(self.compiled.names)
         own = function.as_called(bound=self.compiled.owner is not None)
         return frozenset(
             parameter.name
@@ -198,7 +192,7 @@ class _Compiled:
             if not self.calls or not all(_is_fresh(c, parameter.name, index) for c in self.calls)
         )
 
-    def _modes(self, facts: FunctionFacts | LocalRun) -> Modes:
+    def _modes(self) -> Modes:
         """What its own mode flags hold: training, where a call may say so."""
         polarity = self.project.settings.mode_flags
         function = self.compiled.function
@@ -206,19 +200,14 @@ class _Compiled:
             return {n: polarity[n] if given else None for n, given in self.compiled.flags.items()}
         modes: dict[str, bool | None] = {}
         for index, parameter in function.as_called(bound=self.compiled.owner is not None):
-            if not self.project.is_mode_flag(parameter):
-                continue
-            name = parameter.name
-            said = [call.args.get(name, index) for call in self.calls]
-            given = [value for value in said if value is not None]
-            trains = Constant(polarity[name])
-            default = getattr(parameter.default, "value", None)
-            if trains in given or (parameter.required and not given):
-                modes[name] = polarity[name]
-            elif all(isinstance(value, Constant) for value in given):
-                modes[name] = default if isinstance(default, bool) else not polarity[name]
-            else:
-                modes[name] = polarity[name]
+            if self.project.is_mode_flag(parameter):
+                name = parameter.name
+                default = getattr(parameter.default, "value", not polarity[name])
+                said = [call.args.get(name, index) for call in self.calls]
+                known = [Constant(default) if v is None else v for v in said or [None]]
+                evaluates = all(v == Constant(not polarity[name]) for v in known)
+                trains = parameter.required and not self.calls
+                modes[name] = polarity[name] == (trains or not evaluates)
         return modes
 
 
@@ -235,10 +224,6 @@ def _is_fresh(call: FunctionCall, name: str, index: int | None) -> bool:
         return False
     made_there = argument is not None and isinstance(argument.value, code.Call)
     return made_there or value.origin in ("forked", "made")
-
-
-def _is_argument(value: Value) -> bool:
-    return isinstance(value, Given)
 
 
 def _each(value: Value) -> Iterator[Value]:

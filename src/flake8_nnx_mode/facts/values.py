@@ -309,6 +309,11 @@ class Rngs:
     made: Making | None = field(default=None, compare=False, repr=False)
 
     @property
+    def given_as(self) -> str:
+        """The parameter it came by, of whichever function."""
+        return self.parameter.rstrip("'")
+
+    @property
     def made_here(self) -> bool:
         """Whether the function makes it itself."""
         return self.origin in ("made", "constant")

@@ -19,9 +19,8 @@ Where an error is expected or caught, and in tests; in scripts with notebook cel
 import re
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.models import Changed, applied, changes, is_in_test
+from flake8_nnx_mode.facts.changes import Changed, applied, changes, is_in_test
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import each_guard
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 
 BAD = """
@@ -46,9 +45,7 @@ def evaluate(model: nnx.Dropout, x):
 def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "view", "with_attributes", "recursive_map"):
         change = changed.change
-        if not change.unused or any(guard.excused for guard in each_guard(change.guards)):
-            continue
-        if is_in_test(project, changed) or _is_shown(project, changed):
+        if not change.unused or is_in_test(project, changed) or _is_shown(project, changed):
             continue
         if change.by == "recursive_map":
             function = applied(project, changed)

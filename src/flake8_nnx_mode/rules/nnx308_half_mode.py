@@ -25,18 +25,18 @@ in tests, and where names say that just this half is meant: `mc_model`, `frozen`
 import re
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
-from flake8_nnx_mode.facts.models import (
+from flake8_nnx_mode.facts.changes import (
     Changed,
     changes,
     is_in_test,
     may_be_set,
-    models,
     passes_on,
     unknown_names,
 )
+from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
+from flake8_nnx_mode.facts.models import models
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import Constant, Setting, each_guard
+from flake8_nnx_mode.facts.values import Constant, Setting
 from flake8_nnx_mode.rules import Report, Rule
 from flake8_nnx_mode.rules.remedies import argument_added
 
@@ -83,16 +83,14 @@ def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "view", "with_attributes", "set_attributes"):
         change = changed.change
         missing = _missing(change.setting)
-        if missing is None or any(guard.excused for guard in each_guard(change.guards)):
-            continue
-        if _is_meant(project, changed, missing):
+        if missing is None or _is_meant(project, changed, missing):
             continue
         found = models(project, change.model, changed.owner)
         if not found or not all(parts.modes >= MODES_SET_BY_EVAL.keys() for parts in found):
             continue
         if may_be_set(project, changed, missing) or passes_on(project, changed, missing):
             continue
-        if change.by != "set_attributes" and unknown_names(project, changed):
+        if change.by != "set_attributes" and any(unknown_names(project, changed)):
             continue  # an error, which NNX309 and NNX312 report
         (given,) = MODES_SET_BY_EVAL.keys() - {missing}
         yield Report(

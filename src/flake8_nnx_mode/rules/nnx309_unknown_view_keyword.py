@@ -19,11 +19,10 @@ over, a class from a library, a `set_view` with `**kwargs`, an attribute set fro
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from flake8_nnx_mode.facts.models import changes, keywords, models, unknown_names
+from flake8_nnx_mode.facts.changes import changes, unknown_names
+from flake8_nnx_mode.facts.models import keywords, models
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import each_guard
 from flake8_nnx_mode.rules import Report, Rule
-from flake8_nnx_mode.syntax.book import Anchor
 
 BAD = """
 from flax import nnx
@@ -50,22 +49,15 @@ def evaluate(x):
 
 def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "view"):
-        change = changed.change
-        if any(guard.excused for guard in each_guard(change.guards)):
-            continue
-        unknown = unknown_names(project, changed)
-        if not unknown:
-            continue
-        parts = [p for model in models(project, change.model, changed.owner) for p in model.found]
-        known = sorted({name for part in parts for name in keywords(project, part) or ()})
-        for name in unknown:
-            argument = change.node.argument(name, None)
-            if argument is not None:
-                yield Report(
-                    Anchor(change.anchor.chapter, argument.at),
-                    f"no layer of this model has a mode `{name}`, so this view raises ValueError;"
-                    f" {_advice(name, known)}",
-                )
+        for name, where in unknown_names(project, changed):
+            found = models(project, changed.change.model, changed.owner)
+            parts = [part for parts in found for part in parts.found]
+            known = sorted({name for part in parts for name in keywords(project, part) or ()})
+            yield Report(
+                where,
+                f"no layer of this model has a mode `{name}`, so this view raises ValueError;"
+                f" {_advice(name, known)}",
+            )
 
 
 def _advice(name: str, known: list[str]) -> str:

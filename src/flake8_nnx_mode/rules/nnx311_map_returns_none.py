@@ -19,9 +19,9 @@ that are decorated or not known.
 
 from collections.abc import Iterator
 
-from flake8_nnx_mode.facts.models import applied, changes
+from flake8_nnx_mode.facts.changes import applied, changes
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import NONE, each_guard
+from flake8_nnx_mode.facts.values import NONE
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -57,13 +57,10 @@ def evaluate(model: nnx.Dropout, x):
 
 def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "recursive_map"):
-        change = changed.change
         function = applied(project, changed)
-        if function is None or any(guard.excused for guard in each_guard(change.guards)):
-            continue
-        if function.ends or set(function.returns) == {NONE}:
+        if function is not None and (function.ends or set(function.returns) == {NONE}):
             yield Report(
-                change.anchor,
+                changed.change.anchor,
                 "the function returns nothing on some paths, and what it returns replaces each node"
                 " and leaf: TypeError, or a layer that is None; end it with `return node`",
             )

@@ -19,12 +19,11 @@ attributes, which count.
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from flake8_nnx_mode.facts.changes import changes, unknown_names
 from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
-from flake8_nnx_mode.facts.models import attributes, changes, models, unknown_names
+from flake8_nnx_mode.facts.models import attributes, models
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import each_guard
 from flake8_nnx_mode.rules import Report, Rule
-from flake8_nnx_mode.syntax.book import Anchor
 
 BAD = """
 from flax import nnx
@@ -65,20 +64,14 @@ def evaluate(model: Net, x):
 
 def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "with_attributes"):
-        change = changed.change
-        if any(guard.excused for guard in each_guard(change.guards)):
-            continue
-        for name in unknown_names(project, changed):
-            argument = change.node.argument(name, None)
-            if argument is None:
-                continue
-            found = models(project, change.model, changed.owner)
+        for name, where in unknown_names(project, changed):
+            found = models(project, changed.change.model, changed.owner)
             written = sorted({*MODES_SET_BY_EVAL, *(n for parts in found for n in parts.written)})
             there = frozenset().union(*map(attributes, found))
             near = [n for n in get_close_matches(name, written) if n in there]
             advice = f"write `{near[0]}`" if near else "write the name of one that is there"
             yield Report(
-                Anchor(change.anchor.chapter, argument.at),
+                where,
                 f"no module of this model has an attribute `{name}`, so this raises ValueError;"
                 f" {advice}",
             )

@@ -27,10 +27,7 @@ from flake8_nnx_mode.facts.losses import may_evaluate
 from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
-    ClassDefinition,
-    Instance,
     Method,
-    SelfObject,
     makings,
     options,
 )
@@ -135,20 +132,13 @@ def _is_stale(jit: JitOfModule, steps: list[Step]) -> bool:
 
 def _is_bound(project: Project, owner: ClassFacts | None, method: Method) -> bool:
     """Whether it is a method of an nnx module that gets the module as its self."""
-    receiver = method.receiver
-    match receiver:
-        case SelfObject():
-            facts = owner
-        case Instance(ClassDefinition() as of):
-            facts = project.class_facts(of)
-        case _:
-            return isinstance(receiver, Instance)
-    if facts is None or not facts.is_module:
-        return False
-    found = facts.find_method(method.name)
-    if found is None:
-        return False
-    return decorator_names(found[1]).isdisjoint({"staticmethod", "classmethod", "property"})
+
+    def takes_self(facts: ClassFacts) -> bool:
+        found = facts.find_method(method.name)
+        unbound = {"staticmethod", "classmethod", "property"}
+        return found is not None and decorator_names(found[1]).isdisjoint(unbound)
+
+    return project.is_module(method.receiver, owner, takes_self)
 
 
 RULE = Rule(check, on=True, triggers=("jit",))
