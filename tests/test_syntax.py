@@ -405,3 +405,9 @@ def test_a_script_is_checked() -> None:
     assert [(f.code, f.span.start.line, f.span.start.column) for f in lint(text)] == [
         ("NNX106", 6, 8)
     ]
+
+
+def test_a_file_that_python_cannot_parse_is_named_by_line() -> None:
+    (finding,) = lint("from flax import nnx\nx = (1,\ny = 2\n")
+    assert (finding.code, finding.span.start.line) == ("NNX000", 2)
+    assert "cannot parse this file" in finding.message

@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,6 +180,11 @@ def _fix(remedy: "Remedy", span_of: Callable[["Anchor | Span"], Span]) -> Fix:
 
 
 def _not_analysed(error: Exception) -> Finding:
+    if isinstance(error, SyntaxError):
+        place = Position(error.lineno or 1, max((error.offset or 1) - 1, 0))
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        message = f"Python {version}, which runs the linter, cannot parse this file: {error.msg}"
+        return Finding(Span(place, place), NOT_ANALYSED, message)
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return Finding(
         _TOP, NOT_ANALYSED, f"this file could not be analysed ({reason}); please report it"

@@ -493,7 +493,7 @@ class Calls(State):
         """``self.encode(x)``, ``model.encode(x)``."""
         label = _label(node.func.value) if isinstance(node.func, code.Attribute) else ""
         called = MethodCall(
-            receiver, name, label, args, self._guards, *self._came_from(receiver, label)
+            receiver, name, label, args, node, self._guards, *self._came_from(receiver, label)
         )
         self.facts.methods_called.append(called)
 
@@ -593,7 +593,7 @@ class Calls(State):
             match first:
                 case FunctionDefinition():
                     return Partial(first, NO_ARGUMENTS)
-                case Partial(FunctionDefinition()):
+                case Partial(FunctionDefinition()) | Method():
                     return first
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
             return first

@@ -165,6 +165,7 @@ class MethodCall:
     label: str
     """The receiver as the code names it."""
     args: Arguments
+    node: code.Call
     guards: Guards | None
     level: int
     given: bool

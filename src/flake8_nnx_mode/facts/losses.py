@@ -12,6 +12,7 @@ from flake8_nnx_mode.facts.events import (
     MethodCall,
     ModuleCall,
 )
+from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.transforms import Jitted, jitted
 from flake8_nnx_mode.facts.values import (
@@ -22,6 +23,7 @@ from flake8_nnx_mode.facts.values import (
     Instance,
     Key,
     Rngs,
+    SelfObject,
     Value,
     contained,
     options,
@@ -66,7 +68,7 @@ class _Compiled:
     def __init__(self, project: Project, compiled: Jitted) -> None:
         self.project = project
         self.compiled = compiled
-        self.calls: list[FunctionCall] = []
+        self.calls: list[FunctionCall | MethodCall] = []
         self.callers: list[str] = []
         self._find_calls()
 
@@ -89,25 +91,36 @@ class _Compiled:
 
     def _runs(self) -> list[FunctionFacts | LocalRun]:
         """What it does: as the calls in the file run it, or else as it stands."""
-        function = self.compiled.function
-        if function is None or self.compiled.owner is not None or not self.calls:
+        function, owner = self.compiled.function, self.compiled.owner
+        if function is None or not self.calls:
             return [self.compiled.facts]
         definition = FunctionDefinition(self.project.book, function)
-        return [self.project.facts_called(definition, call.args) for call in self.calls]
+        calls = (self.project.facts_called(definition, call.args, owner) for call in self.calls)
+        return list(calls)
 
     def _find_calls(self) -> None:
         """Find the calls in the file that give it a module, or an ``nnx.Rngs``, and who calls."""
-        project, target = self.project, self.compiled.function
-        if target is None or self.compiled.owner is not None:
+        project, target, owner = self.project, self.compiled.function, self.compiled.owner
+        if target is None:
+            return
+        if owner is not None:
+            if not owner.is_module and "staticmethod" not in decorator_names(target):
+                self._find_own_calls(owner, target.name)
             return
         aliases = project.module_level(FunctionDefinition(project.book, target))
-        for function, owner in project.functions():
+        for function, caller in project.functions():
             if function is not target and project.book.mentions(function, target.name, *aliases):
                 text = project.book.text_of(function)
                 if any(re.search(rf"(?<!\.)\b{name}\(", text) for name in (target.name, *aliases)):
                     self.callers.append(text)
-                called = project.facts(function, owner).functions_called
+                called = project.facts(function, caller).functions_called
                 self.calls += [call for call in called if call.function.outline is target]
+
+    def _find_own_calls(self, owner: ClassFacts, name: str) -> None:
+        """``self.step(self.model, x)``, also where ``self.step = jax.jit(self._step)``."""
+        for method in owner.own_methods():
+            called = owner.facts(method).methods_called
+            self.calls += [c for c in called if (c.receiver, c.name) == (SelfObject(), name)]
 
     def _may_return_state(self, facts: FunctionFacts | LocalRun) -> bool:
         merges = "merge" in self.compiled.text  # shares its variables with the state it is given
@@ -217,7 +230,7 @@ def may_evaluate(model: Value, text: str) -> bool:
     return told or _SETS_EVAL.search(text) is not None
 
 
-def _is_fresh(call: FunctionCall, name: str, index: int | None) -> bool:
+def _is_fresh(call: FunctionCall | MethodCall, name: str, index: int | None) -> bool:
     """Whether a call makes the ``nnx.Rngs`` that it gives, or forks it."""
     value, argument = call.args.get(name, index), call.node.argument(name, index)
     if not isinstance(value, Rngs):

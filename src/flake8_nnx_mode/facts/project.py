@@ -227,15 +227,17 @@ class Project:
         """What a function of the project does that is no method, wherever it is."""
         return self._own_facts(definition.book, definition.outline)
 
-    def facts_called(self, definition: FunctionDefinition, args: Arguments) -> FunctionFacts:
-        """What a function of the project that is no method does when it is given ``args``."""
+    def facts_called(
+        self, definition: FunctionDefinition, args: Arguments, owner: ClassFacts | None = None
+    ) -> FunctionFacts:
+        """What a function of the project, or a method of ``owner``, does if given ``args``."""
         function = definition.outline
         key = (function, args)
         if key not in self._given:
             self._given[key] = FunctionFacts(known=False)  # for those it calls
-            given = _bound_to(function.parameters, args)
-            told = {n: v for n, v in given.items() if isinstance(v, Instance | GraphDef)}
-            self._given[key] = self.run(definition.book, function, None, 0, told)
+            given = _bound_to(function.parameters[owner is not None :], args)
+            models = {n: v for n, v in given.items() if isinstance(v, Instance | GraphDef)}
+            self._given[key] = self.run(definition.book, function, owner, 2, models)
         return self._given[key]
 
     def run(
