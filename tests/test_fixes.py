@@ -199,3 +199,78 @@ def test_fixes_that_touch_each_other_are_made_one_at_a_time() -> None:
 
     assert applied("abcdef", [edit(0, 2, "X"), edit(1, 3, "Y"), edit(4, 5, "Z")]) == ("XcdZf", 2)
     assert applied("ab", [edit(1, 1, "1"), edit(1, 1, "2")]) == ("a1b", 1)
+
+
+VIEW = """\
+from flax import nnx
+
+class Layer(nnx.Module):
+    def set_view(self, {parameters}):
+{body}
+"""
+
+
+def view(parameters: str, *body: str) -> str:
+    lines = "\n".join(f"        {line}" for line in body)
+    return VIEW.format(parameters=parameters, body=lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after"),
+    [
+        (
+            "NNX301",
+            view("size: int, loud=True", "self.size = size", "if loud: self.loud = loud"),
+            view(
+                "size: int | None = None, loud=True",
+                "if size is not None:",
+                "    self.size = size",
+                "if loud: self.loud = loud",
+            ),
+        ),
+        (
+            "NNX301",
+            view("size, loud", "self.size = size  # kept", "if loud:", "    self.loud = loud"),
+            view(
+                "size=None, loud=None",
+                "if size is not None:",
+                "    self.size = size  # kept",
+                "if loud is not None:",
+                "    self.loud = loud",
+            ),
+        ),
+        ("NNX301", view("a, b", "self.a, self.b = a, b"), None),
+        (
+            "NNX303",
+            view("loud=None", "if not loud:", "    return", "self.loud = loud"),
+            view("loud=None", "if loud is None:", "    return", "self.loud = loud"),
+        ),
+        (
+            "NNX303",
+            view("loud=None", "self.loud = loud or self.loud"),
+            view("loud=None", "self.loud = loud if loud is not None else self.loud"),
+        ),
+        ("NNX303", view("loud=None", "if loud:", "    self.loud = loud", "    self.go()"), None),
+        ("NNX303", view("loud=None", "if loud:", "    self.loud = True"), None),
+    ],
+)
+def test_fixed_view(code: str, before: str, after: str | None) -> None:
+    first = next(f for f in lint(before) if f.code == code)
+    assert (None if first.fix is None else applied(before, [first.fix])[0]) == after
+
+
+def test_a_view_is_assigned_only_where_that_changes_the_model() -> None:
+    text = (
+        "from flax import nnx\n"
+        "model = nnx.Dropout(0.1)\n"
+        "def one(model):\n    nnx.view(model, deterministic=True)\n    return model\n"
+        "def two():\n    nnx.view(model, deterministic=True)\n"
+        "def three(models):\n    for m in models:\n        nnx.view(m, deterministic=True)\n"
+        "def four():\n    nnx.view(nnx.Dropout(0.2), deterministic=True)\n"
+    )
+    fixes = [f.fix for f in lint(text) if f.code == "NNX307"]
+    assert [fix is not None for fix in fixes] == [True, False, False, False]
+    assert fixes[0] is not None
+    assert (
+        "    model = nnx.view(model, deterministic=True)\n    return" in applied(text, fixes[:1])[0]
+    )

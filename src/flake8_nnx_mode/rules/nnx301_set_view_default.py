@@ -91,6 +91,8 @@ def _remedy(project: Project, view: SetView, parameter: Parameter) -> Remedy | N
         changed += [p for p in later if p.kind == parameter.kind and p.default is None]
     changes = [change for one in changed for change in _default_changed(project, one)]
     names = {one.name for one in changed}
+    if not names <= {store.parameter for store in stores(project, view)}:
+        return None  # it is not known where one of them is stored
     for store in stores(project, view):
         if store.parameter not in names:
             continue

@@ -37,8 +37,10 @@ def none_asked(store: Store) -> Change | None:
 
 
 def guard_added(project: Project, store: Store) -> Change | None:
-    """``if name is not None:`` around a store; None where it does not stand in lines of its own."""
+    """``if name is not None:`` around a store; None where it does not stand by itself."""
     anchor = store.write.anchor
+    if store.write.source is None:
+        return None  # several are unpacked at once
     span = anchor.chapter.spans([(anchor.at, anchor.part)])[anchor.at, anchor.part]
     indent = project.book.lines.line(span.start.line)[: span.start.column]
     if indent.strip():
