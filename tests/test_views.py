@@ -46,10 +46,7 @@ def read_by_us(doc: str, names: list[str]) -> bool:
         ("Summary.\n\n    Args:\n      a: x\n", False),
         ("Summary.\n\n    Args:\n      a (bool): x\n      b (bool): y\n", False),
         ("Summary.\n\n    Parameters\n    ----------\n    a : x\n    b : y\n", False),
-        (
-            "Summary.\n\n    Args:\n      a: x\n        more\n\n      b: y\n    Returns:\n      z\n",
-            True,
-        ),
+        ("Do.\n\n    Args:\n      a: x\n        more\n\n      b: y\n    Returns:\n      z\n", True),
         ("Summary.", False),
         ("", False),
     ],
