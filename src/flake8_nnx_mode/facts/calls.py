@@ -67,6 +67,7 @@ from flake8_nnx_mode.facts.values import (
     as_number,
     between,
     choose,
+    contained,
     makings,
     mixed,
     on_one_path,
@@ -91,6 +92,7 @@ _ALTERS = re.compile(
 _ALTERS_BY_NAME = re.compile(
     r"(?:set|to|make)_eval|mode|freez|frozen|prepare|inject|replace|swap|add_|attach"
 )
+_HAS_STATE = re.compile(r"\b(?:state|split|pop)\(")
 _NEVER_RETURNS = frozenset({"sys.exit", "os._exit", "typing.assert_never", "pytest.fail"})
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
 _NUMERIC = tuple(
@@ -126,6 +128,24 @@ class Calls(State):
         return choose(*results)
 
     def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        result = self._result_of(func, args, node)
+        # `jax.lax.scan(step, state, xs)` gives what `step` returns.
+        if isinstance(result, Opaque) and any(map(self._returns_state, args.all())):
+            result = Opaque(replace(result.traits, carries=True))
+        return result
+
+    def _returns_state(self, function: Value) -> bool:
+        """Whether a function that is handed over may return the state of a module."""
+        match function:
+            case Partial(func):
+                return self._returns_state(func)
+            case LocalFunction(number) if number in self._runs:
+                return any(traits_of(value).carries for value in self._runs[number].returns)
+            case FunctionDefinition():
+                return _HAS_STATE.search(self._world.text_of(function) or "") is not None
+        return any(map(self._returns_state, contained(function)))
+
+    def _result_of(self, func: Value, args: Arguments, node: code.Call) -> Value:
         if isinstance(func, Partial):
             if func.gradient and any(map(_is_module, args.positional[:1])):
                 self.facts.gradients += 1

@@ -148,6 +148,8 @@ class Effects:
                 return least(*(self._of_any(layer, alone) for layer in layers.all()))
             case Instance(Symbol(name)) if name in flax_api.MODES:
                 return self._of_layer(child, name, args)
+            case Instance(ClassDefinition(), settings=told) if any(not s.modes for s in told):
+                return None  # it was changed otherwise; perhaps its streams are other ones
             case Instance(ClassDefinition() as of):
                 facts = self.project.class_facts(of)
                 if facts.plain_subclass_of is not None:

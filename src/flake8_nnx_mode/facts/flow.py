@@ -614,7 +614,9 @@ class Flow(Calls):
             changed = self._variables.get(root.id)
             if isinstance(changed, Instance):
                 self._update(root)
-            self.facts.changes_argument |= isinstance(changed, Given)
+            plain = isinstance(target, code.Attribute) and target.name not in ("value", "raw_value")
+            if plain and root is owner:
+                self.facts.changes_argument |= isinstance(changed, Given)
         if isinstance(root, code.Name) and self._variables.get(root.id) == SelfObject() and name:
             self._write(name, value, target.at, whole=False)
             if isinstance(target, code.Attribute) and target.name in self._mode_flags:

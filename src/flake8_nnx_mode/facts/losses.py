@@ -74,8 +74,8 @@ class _Compiled:
 
     def lost(self) -> Lost | None:
         """What it loses; None if nothing is known to be."""
-        project, name = self.project, self.compiled.name
-        if project.is_for_tests(name or self.compiled.within):
+        names = (self.compiled.name, self.compiled.within)
+        if any(map(self.project.is_for_tests, names)):
             return None
         if any("reseed" in text for text in (self.compiled.text, *self.callers)):
             return None  # its streams start anew at each call

@@ -27,7 +27,7 @@ from flake8_nnx_mode.syntax.book import Anchor
 from flake8_nnx_mode.syntax.outline import Function, Parameter
 
 _CONVERSIONS = frozenset({"bool", "int", "float", "str", "list", "tuple"})
-_FALSY = re.compile(r"\b(?:bool|int|float|Any|object|Literal|Array\w*)\b")
+_FALSY = re.compile(r"\b(?:bool|float|Any|object|Literal|Array\w*)\b")
 _KEEPS_DOCSTRING = (Symbol("typing.no_type_check"), Symbol("typing.override"))
 _HEADING, _END = "Args:\n", "Returns:\n"
 
@@ -117,11 +117,26 @@ def may_be_none(project: Project, function: Function, default: ast.expr) -> bool
 
 
 def may_be_false(view: SetView, name: str) -> bool:
-    """Whether a parameter's annotation lets it hold False or 0, as far as it says anything."""
+    """Whether a parameter may well be False, or a rate of 0, by its annotation if it has one.
+
+    Lengths and numbers of steps are not meant to be 0.
+    """
     parameter = view.function.parameter(name)
     if parameter is None or parameter.annotation is None:
         return True
     return _FALSY.search(ast.unparse(parameter.annotation)) is not None
+
+
+def is_action(project: Project, view: SetView, parameter: Parameter) -> bool:
+    """Whether a parameter that is false by default only says that something shall be done."""
+    default = parameter.default
+    if not (isinstance(default, ast.Constant) and not default.value):
+        return False
+    name = parameter.name
+    if any(store.parameter == name for store in stores(project, view)):
+        return False
+    writes = view.module.facts(view.function, view.definition).writes
+    return not any(code.Name(name) in code.walk(write.source) for write in writes if write.source)
 
 
 def left_out_as_none(view: SetView) -> frozenset[str]:
@@ -139,11 +154,12 @@ def left_out_as_none(view: SetView) -> frozenset[str]:
 def stores(project: Project, view: SetView) -> tuple[Store, ...]:
     """Where parameters of a ``set_view`` are put into attributes, one for each statement."""
     return project.remember(
-        (stores, view.function), lambda: tuple(_stores(view, {p.name for p in view.keywords}))
+        (stores, view.function),
+        lambda: tuple(_stores(project, view, {p.name for p in view.keywords})),
     )
 
 
-def _stores(view: SetView, parameters: set[str]) -> Iterator[Store]:
+def _stores(project: Project, view: SetView, parameters: set[str]) -> Iterator[Store]:
     facts = view.module.facts(view.function, view.definition)
     if not facts.writes:
         return
@@ -151,6 +167,11 @@ def _stores(view: SetView, parameters: set[str]) -> Iterator[Store]:
         isinstance(node, code.Evaluate) and not isinstance(node.value, code.Constant)
         for node in code.walk(facts.writes[0].anchor.chapter.function.body)
     )
+    if any(
+        not isinstance(project.names.decorator(project.book, view.function.outer, d), Symbol)
+        for d in view.function.decorators
+    ):
+        return  # perhaps it gives other arguments
     validations = _validations(facts.writes[0].anchor.chapter.function.body)
     seen = set()
     for write in facts.writes:
@@ -317,6 +338,11 @@ def _text(node: code.Expression) -> str:
 
 
 # -- what docstrings say -------------------------------------------------------------------------
+
+
+def own_docstring(view: SetView) -> str | None:
+    """The docstring of the function itself."""
+    return ast.get_docstring(view.function.node)
 
 
 def docstring(view: SetView) -> str | None:

@@ -14,15 +14,16 @@ Give it the default `None`, and change the attribute only under `if name is not 
 both, also for later parameters that then need a default; it is unsafe, as it changes a signature.
 
 ## When it stays silent
-For `*args` and `**kwargs`, for defaults that are sentinels or not known, for classes that are not
-nnx modules, and for flax older than 0.12.5, where the protocol was another one.
+For `*args` and `**kwargs`, for defaults that are sentinels or not known, for `reset=False` where
+that is not stored but an action, for classes that are not nnx modules, and for flax older than
+0.12.5, where the protocol was another one.
 """
 
 import ast
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.views import SetView, may_be_none, set_views, stores
+from flake8_nnx_mode.facts.views import SetView, is_action, may_be_none, set_views, stores
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 from flake8_nnx_mode.rules.remedies import guard_added, none_asked
 from flake8_nnx_mode.syntax.outline import Parameter
@@ -70,7 +71,9 @@ def check(project: Project) -> Iterator[Report]:
             name, default = parameter.name, parameter.default
             if default is None:
                 effect = f"any `nnx.view` that does not name `{name}` raises TypeError"
-            elif may_be_none(project, view.function, default):
+            elif may_be_none(project, view.function, default) or is_action(
+                project, view, parameter
+            ):
                 continue
             else:
                 effect = f"any `nnx.view` that does not name `{name}` resets it"

@@ -13,14 +13,23 @@ Ask for `None`: `if loud is not None:`. The fix is safe.
 
 ## When it stays silent
 For actions, `if reset_cache: self.cache = None`, where the parameter is not stored; where it is
-stored on another path as well; for checks, `if not size: raise`; for strings, functions and other
-types that have no False; where its default is not `None`, which is NNX301.
+stored on another path as well; for checks, `if not size: raise`; for integers, of which 0 is seldom
+meant, strings, functions and other types that have no False; where its default is not `None`, which
+is NNX301.
 """
 
+import ast
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.views import fallbacks, left_out_as_none, may_be_false, set_views, stores
+from flake8_nnx_mode.facts.views import (
+    SetView,
+    fallbacks,
+    left_out_as_none,
+    may_be_false,
+    set_views,
+    stores,
+)
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 from flake8_nnx_mode.rules.remedies import none_asked
 from flake8_nnx_mode.syntax.book import Anchor
@@ -74,21 +83,28 @@ def check(project: Project) -> Iterator[Report]:
                 reported.add(asked.at)
                 place = Anchor(store.write.anchor.chapter, asked.at)
                 change = none_asked(store)
-                yield _report(store.parameter, place, change)
+                yield _report(view, store.parameter, place, change)
         for fallback in fallbacks(project, view):
             if fallback.parameter not in names:
                 continue
             change = None
             if fallback.instead is not None:
                 change = Change(fallback.replaced, fallback.instead)
-            yield _report(fallback.parameter, fallback.anchor, change)
+            yield _report(view, fallback.parameter, fallback.anchor, change)
 
 
-def _report(name: str, place: Anchor, change: Change | None) -> Report:
+def _report(view: SetView, name: str, place: Anchor, change: Change | None) -> Report:
+    parameter = view.function.parameter(name)
+    annotation = None if parameter is None else parameter.annotation
+    if annotation is not None and "float" in ast.unparse(annotation):
+        effect = f"`{name}=0.0` counts as not given, so no view can set that"
+    else:
+        effect = (
+            f"`{name}=False` counts as not given, so a view can switch this mode on and never off"
+        )
     return Report(
         place,
-        f"`{name}=False` counts as not given, so a view can switch this mode on and never off;"
-        f" ask whether `{name}` is None",
+        f"{effect}; ask whether `{name}` is None",
         None if change is None else Remedy("safe", (change,)),
     )
 

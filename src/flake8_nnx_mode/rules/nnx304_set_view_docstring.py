@@ -26,6 +26,7 @@ from flake8_nnx_mode.facts.views import (
     docstring,
     documented,
     keeps_docstring,
+    own_docstring,
     set_views,
 )
 from flake8_nnx_mode.rules import Report, Rule
@@ -74,10 +75,11 @@ def check(project: Project) -> Iterator[Report]:
             continue
         found = documented(doc)
         missing = [f"`{name}`" for name in described_by_name(view) if name not in found]
+        which = "this docstring" if own_docstring(view) is not None else "the inherited docstring"
         if missing:
             yield Report(
                 project.book.span_of_def(view.function),
-                f"`nnx.view_info` finds no entry for {', '.join(missing)} in this docstring, and"
+                f"`nnx.view_info` finds no entry for {', '.join(missing)} in {which}, and"
                 " raises KeyError for the whole model; under a line `Args:` write `name: ...`,"
                 " exactly two spaces deeper than `Args:`",
             )
