@@ -150,7 +150,7 @@ def test_settings_in_pyproject(tmp_path: Path) -> None:
     assert "NNX212" in flake8("--select", "NNX", "deep/net.py", cwd=tmp_path).stdout
     elsewhere = flake8("--select", "NNX", tmp_path / "deep" / "net.py", cwd=tmp_path / "deep")
     assert "NNX212" in elsewhere.stdout
-    wins = flake8("--select", "NNX", "--nnx-opt-in", "NNX3", "deep/net.py", cwd=tmp_path)
+    wins = flake8("--select", "NNX", "--nnx-opt-in", "NNX105", "deep/net.py", cwd=tmp_path)
     assert wins.stdout == ""
 
 

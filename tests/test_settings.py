@@ -98,7 +98,7 @@ def test_the_nearest_pyproject_that_has_settings(tmp_path: Path) -> None:
 
 def test_old_flax_silences_what_came_later() -> None:
     text = "from flax import nnx\nclass A(nnx.Module):\n    def set_view(self, a): self.a = a\n"
-    assert [f.code for f in lint(text)] == ["NNX301"]
+    assert [f.code for f in lint(text)] == ["NNX305", "NNX301"]
     assert lint(text, settings=Settings(flax_version=(0, 12, 4))) == []
 
 
