@@ -18,18 +18,21 @@ from flake8_nnx_mode.facts.events import (
     JitCall,
     JitOfModule,
     LocalRun,
-    MethodCall,
-    ModelChange,
     ModeSet,
     ModuleCall,
     Reuse,
     Step,
     Uncalled,
 )
-from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL, VIEW_OPTIONS
-from flake8_nnx_mode.facts.state import State
+from flake8_nnx_mode.facts.handling import (
+    MODE_SETTERS,
+    Handling,
+    is_module,
+    label_of,
+    last_name,
+    setting_of,
+)
 from flake8_nnx_mode.facts.values import (
-    ALTERED,
     ANY_MODULE,
     NEVER,
     NO_ARGUMENTS,
@@ -58,7 +61,6 @@ from flake8_nnx_mode.facts.values import (
     Partial,
     Rngs,
     SelfObject,
-    Setting,
     Stream,
     Symbol,
     Table,
@@ -73,7 +75,6 @@ from flake8_nnx_mode.facts.values import (
     on_one_path,
     options,
     present,
-    told,
     traits_of,
 )
 from flake8_nnx_mode.syntax import code
@@ -82,16 +83,6 @@ from flake8_nnx_mode.syntax.outline import Function
 
 _UNVARYING = Opaque(Traits(varies=False))
 _CHANGES_CONTAINER = frozenset("reverse sort pop remove clear update setdefault popitem".split())
-_GROWS = frozenset({"append", "extend", "insert", "update", "setdefault"})
-_ALTERS = re.compile(
-    r"\.eval\(|\.train\(|set_attributes|\bdeterministic\b|use_running_average|\bsetattr\("
-    r"|iter_modules|iter_children|iter_graph|(?<!self)\.\w+(?:\[[^]\n]*\])*[ ]*=(?!=)"
-    r"|\.\w+\.(?:append|extend|insert|setdefault)\("
-)
-"""What changes modes of a model, or what it holds, in the text of a function."""
-_ALTERS_BY_NAME = re.compile(
-    r"(?:set|to|make)_eval|mode|freez|frozen|prepare|inject|replace|swap|add_|attach"
-)
 _HAS_STATE = re.compile(r"\b(?:state|split|pop)\(")
 _NEVER_RETURNS = frozenset({"sys.exit", "os._exit", "typing.assert_never", "pytest.fail"})
 _CHANGES_STATE = frozenset({"set_value", "copy_from", "replace", "update"})
@@ -101,7 +92,6 @@ _NUMERIC = tuple(
     " builtins.round builtins.str builtins.sum".split()
 )
 """What gives numbers, arrays and functions, and no modules."""
-_MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
@@ -109,7 +99,7 @@ _KEEPS_VALUE = frozenset(
 )
 
 
-class Calls(State):
+class Calls(Handling):
     """The part of a run that deals with calls."""
 
     def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
@@ -147,7 +137,7 @@ class Calls(State):
 
     def _result_of(self, func: Value, args: Arguments, node: code.Call) -> Value:
         if isinstance(func, Partial):
-            if func.gradient and any(map(_is_module, args.positional[:1])):
+            if func.gradient and any(map(is_module, args.positional[:1])):
                 self.facts.gradients += 1
             args = Arguments(
                 func.args.positional + args.positional,
@@ -165,7 +155,7 @@ class Calls(State):
         handed_on = (*args.all(), func.receiver) if isinstance(func, Method) else tuple(args.all())
         if handed_on and not is_built_by(func):
             self.facts.handed_on |= makings(Items(handed_on))
-        if last_name(node.func) == "update" and node.plain and any(map(_is_module, handed_on[:1])):
+        if last_name(node.func) == "update" and node.plain and any(map(is_module, handed_on[:1])):
             self._update(node.plain[0].value)
         self._note_alterations(func, args, node)
         match func:
@@ -186,7 +176,7 @@ class Calls(State):
                 self.facts.steps.append(Step(None, number, self._loop_number))
                 return UNKNOWN
             case FunctionDefinition():
-                if any(_is_module(a) or isinstance(a, Rngs) for a in args.all()):
+                if any(is_module(a) or isinstance(a, Rngs) for a in args.all()):
                     called = FunctionCall(func, args, node, self._guards)
                     self.facts.functions_called.append(called)
                     self._note_updates(called)
@@ -210,51 +200,6 @@ class Calls(State):
             return choose(*built)
         carries = any(traits_of(value).carries for value in run.returns)
         return Opaque(replace(result.traits, carries=carries))
-
-    def _note_updates(self, called: FunctionCall) -> None:
-        """Note which of the models that a function is given it updates, by its text."""
-        function = called.function
-        text = function.book.text_of(function.outline)
-        for index, parameter in function.outline.as_called(bound=False):
-            given = called.node.argument(parameter.name, index)
-            if given is not None and re.search(rf"\bupdate\(\s*{parameter.name}\b", text):
-                self._update(given.value)
-
-    def _update(self, model: code.Expression) -> None:
-        """The weights of ``model`` are updated."""
-        step = Step(self._identity(model), None, self._loop_number)
-        self.facts.steps.append(step)
-
-    def _identity(self, node: code.Expression) -> tuple[str, int]:
-        """What the code calls a model, and which time its variable was bound."""
-        label = _label(node)
-        return label, self._bound.get(_root(label), -1)
-
-    def _note_alterations(self, func: Value, args: Arguments, node: code.Call) -> None:
-        """Note which models a call may change: in their modes, or in what they hold."""
-        if isinstance(func, Symbol | ClassDefinition | Instance):
-            return  # functions of libraries, by their names; constructors; modules
-        name = last_name(node.func) or ""
-        if isinstance(node.func, code.Attribute):
-            owner = node.func.value
-            grows = name in _GROWS and isinstance(owner, code.Attribute | code.Subscript)
-            is_module = isinstance(func, Method) and isinstance(func.receiver, Instance)
-            if grows or (is_module and name not in _MODE_SETTERS and self._alters(func, name)):
-                self._set_modes(owner, ALTERED)
-        if any(map(_is_module, args.all())) and self._alters(func, name):
-            for argument in node.args:
-                given = argument.value
-                if isinstance(given, code.Name | code.Attribute | code.Subscript):
-                    self._set_modes(given, ALTERED)
-            for value in args.all():
-                self._tell(value, ALTERED)
-
-    def _alters(self, func: Value, name: str) -> bool:
-        """Whether a function may change the models that it is given, by its text or its name."""
-        text = self._world.text_of(func)
-        if text is None:
-            return isinstance(func, Opaque | Given) and _ALTERS_BY_NAME.search(name) is not None
-        return _ALTERS.search(text) is not None
 
     def _making(self, node: code.Call) -> Making:
         return Making(self._anchor(node.at), self._guards)
@@ -384,7 +329,7 @@ class Calls(State):
                 self.facts.reuses.append(Reuse(use, use))
 
     def _call_module(self, child: Value, args: Arguments, node: code.Call) -> Value:
-        label = _label(node.func)
+        label = label_of(node.func)
         self.facts.calls.append(
             ModuleCall(
                 child,
@@ -404,14 +349,14 @@ class Calls(State):
         if name in _CHANGES_STATE:
             self.facts.initialised |= mixed(*args.all()).traits.draws
         match receiver:
-            case SelfObject() | Instance() if name in _MODE_SETTERS:
+            case SelfObject() | Instance() if name in MODE_SETTERS:
                 self._mode_set = True
                 attribute = "*" if receiver == SelfObject() else _attribute_of_self(node.func)
                 if attribute is not None:
                     self.facts.modes_set.add(attribute)
                 if name != "set_attributes":
                     self._set_mode(receiver, name, node)
-                setting = _setting(name, args)
+                setting = setting_of(name, args)
                 if name == "set_attributes":
                     self._change_model(name, receiver, args, node, setting)
                 if isinstance(node.func, code.Attribute):
@@ -459,80 +404,9 @@ class Calls(State):
             case _:
                 return _result(args, receiver)
 
-    def _change_model(
-        self,
-        by: str,
-        model: Value,
-        args: Arguments,
-        node: code.Call,
-        setting: Setting | None = None,
-        applies: Value | LocalRun | None = None,
-    ) -> None:
-        label = _label(node.func).removesuffix(f".{by}")
-        if by != "set_attributes":
-            given = node.plain[-1:] if by == "recursive_map" else node.plain[:1]
-            label = _label(given[0].value) if given else ""
-        assigned = self._assigned is not None and self._assigned[0] == node.at
-        target = self._assigned[1] if self._assigned is not None and assigned else ""
-        change = ModelChange(
-            by,
-            model,
-            label,
-            args,
-            node,
-            self._anchor(node.at),
-            self._guards,
-            node.at in self._statements,
-            setting,
-            applies,
-            target,
-        )
-        self.facts.models_changed.append(change)
-
-    def _tell(self, model: Value, setting: Setting) -> Value:
-        self.facts.settings.append((model, setting))
-        return told(model, setting)
-
-    def _set_modes(self, owner: code.Expression, setting: Setting) -> None:
-        """Modes of ``owner``, or of a part of it, are set in place."""
-        names: list[str] = []
-        while isinstance(owner, code.Attribute | code.Subscript):
-            names.append(owner.name if isinstance(owner, code.Attribute) else "")
-            owner = owner.value
-        if not isinstance(owner, code.Name):
-            return
-        held = self._variables.get(owner.id, UNKNOWN)
-        if held != SelfObject():
-            self._variables[owner.id] = self._tell(held, _of_part(setting) if names else setting)
-        elif names and names[-1]:
-            kept = self._attributes.get(names[-1], self._kept(names[-1]))
-            setting = _of_part(setting) if names[1:] else setting
-            self._attributes[names[-1]] = self._tell(kept, setting)
-
-    def _call_own(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> None:
-        """``self.encode(x)``, ``model.encode(x)``."""
-        label = _label(node.func.value) if isinstance(node.func, code.Attribute) else ""
-        called = MethodCall(
-            receiver, name, label, args, node, self._guards, *self._came_from(receiver, label)
-        )
-        self.facts.methods_called.append(called)
-
-    def _came_from(self, model: Value, label: str) -> tuple[int, bool]:
-        """How deep in local functions the name of a model was bound, and whether it was given."""
-        root = _root(label)
-        level = self._levels.get(root, 0 if root in self._variables else -1)
-        made_here = any(
-            isinstance(option, Instance)
-            and option.made is not None
-            and option.made.anchor.chapter is self._chapter
-            for option in options(model)
-        )
-        level = level if label else self._level
-        return level, not made_here or level > 0
-
     def _set_mode(self, receiver: Value, name: str, node: code.Call) -> None:
         assigned = None
-        label = _label(node.func).removesuffix(f".{name}")
+        label = label_of(node.func).removesuffix(f".{name}")
         if self._assigned is not None and self._assigned[:2] == (node.at, label) and not node.args:
             assigned = self._assigned[2]
         # Another method may have changed an attribute of self, most likely in the same way.
@@ -561,9 +435,9 @@ class Calls(State):
         if name == "flax.nnx.clone" and first is not None:
             return first
         if name in ("flax.nnx.view", "flax.nnx.with_attributes") and first is not None:
-            setting = _setting(short, args)
+            setting = setting_of(short, args)
             self._change_model(short, first, args, node, setting)
-            return self._tell(first, setting) if _is_module(first) else mixed(first)
+            return self._tell(first, setting) if is_module(first) else mixed(first)
         if name == "flax.nnx.recursive_map" and len(args.positional) == 2:
             function, model = args.positional
             if isinstance(function, Partial):
@@ -741,31 +615,6 @@ def _attribute_of_self(func: code.Expression) -> str | None:
     return None
 
 
-def _root(label: str) -> str:
-    """``model`` in ``model.blocks[...]``."""
-    return re.split(r"[.\[]", label, maxsplit=1)[0]
-
-
-def _is_module(value: Value) -> bool:
-    """Whether it is a module, or may be merged to one."""
-    return any(isinstance(option, Instance | GraphDef) for option in options(value))
-
-
-def _setting(by: str, args: Arguments) -> Setting:
-    """What a view, or a method that sets modes, says of them."""
-    modes = tuple((n, v) for n, v in args.keywords if n not in VIEW_OPTIONS)
-    if by in ("train", "eval"):
-        default = {n: Constant(v == (by == "eval")) for n, v in MODES_SET_BY_EVAL.items()}
-        modes = (*default.items(), *modes)
-    filters = args.positional[1:] if by in ("view", "with_attributes") else args.positional
-    return Setting(modes, args.open or bool(filters) or args.get("only") is not None)
-
-
-def _of_part(setting: Setting) -> Setting:
-    """``setting``, made to a part of the model."""
-    return Setting(setting.modes, partial=True)
-
-
 def _state(filters: Value | None) -> Opaque:
     """The state of a module, or of its parameters alone."""
     return Opaque(Traits(carries=filters != Symbol("flax.nnx.Param")))
@@ -773,15 +622,6 @@ def _state(filters: Value | None) -> Opaque:
 
 def _not_carrying(value: Opaque) -> Opaque:
     return Opaque(replace(value.traits, carries=False))
-
-
-def _label(node: code.Expression) -> str:
-    """What the code calls it: ``self.blocks[...]``; empty if that takes more than names."""
-    parts: list[str] = []
-    while isinstance(node, code.Attribute | code.Subscript):
-        parts.append(f".{node.name}" if isinstance(node, code.Attribute) else "[...]")
-        node = node.value
-    return "".join([node.id, *reversed(parts)]) if isinstance(node, code.Name) else ""
 
 
 def _result(args: Arguments, *others: Value) -> Opaque:
@@ -817,14 +657,6 @@ def _bare(value: Value) -> Value:
         case Items() | Table() | Choice() | Partial():
             return mixed(value)
     return value
-
-
-def last_name(node: code.Expression) -> str | None:
-    """``name`` in ``name`` and ``x.y.name``."""
-    match node:
-        case code.Name(name) | code.Attribute(_, name):
-            return name
-    return None
 
 
 def is_built_by(func: Value) -> bool:

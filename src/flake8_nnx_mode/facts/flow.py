@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.calls import Calls, last_name
+from flake8_nnx_mode.facts.calls import Calls
 from flake8_nnx_mode.facts.containers import (
     changed,
     element,
@@ -27,6 +27,7 @@ from flake8_nnx_mode.facts.events import (
     LocalRun,
     StreamTest,
 )
+from flake8_nnx_mode.facts.handling import last_name
 from flake8_nnx_mode.facts.state import CALLABLES, NO_NUMBERS, Mentioned
 from flake8_nnx_mode.facts.values import (
     ALTERED,

@@ -84,7 +84,6 @@ def _jitted(project: Project) -> Iterator[Jitted]:
         texts = [] if owner is None else owner.method_texts()
         text = "".join((project.book.text_of(function), *texts))
         static = _static(names, args)
-        owner = owners[function]
         return Jitted(
             function.name,
             by,
