@@ -13,9 +13,10 @@ Use `nnx.jit`, which hands the state back, or return it: `return loss, nnx.state
 
 ## When it stays silent
 Where the model evaluates, by flags, defaults, `.eval()` or a view; where it only trains because
-nobody said otherwise, and neither a gradient nor a call in the file shows that it does; where the
-state, the model or something that may hold it is returned; for keys and for streams made for the
-call; for models of unknown classes; for methods other than `__call__`.
+nobody said otherwise, no gradient with respect to it is taken, and the function is named for
+evaluation or code about it evaluates; where the state, the model or something that may hold it is
+returned, also by a function that is handed over, as to `jax.lax.scan`; for keys, and for streams
+that are made or reseeded for the call; for models of unknown classes; in tests.
 """
 
 from collections.abc import Iterator

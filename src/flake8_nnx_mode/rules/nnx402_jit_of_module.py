@@ -3,7 +3,7 @@
 ## What it does
 Reports `nnx.jit(self.method)` and `nnx.jit(model.__call__)` for nnx modules; and `nnx.jit(model)`
 or `jax.jit(model)` where the model is known to have layers in training mode, or its weights are
-updated after that.
+updated between two calls of what was compiled.
 
 ## Why it is bad
 `nnx.jit` raises ValueError for bound methods. A model that is compiled as it stands is a constant
@@ -16,7 +16,8 @@ Compile a function that takes the model: `@nnx.jit` above the method, `nnx.jit(N
 
 ## When it stays silent
 For objects that are no nnx modules, static methods and class methods; for models that evaluate, or
-have no layers with a mode, and are not updated in the same function; for `jax.jit(self.method)`.
+that were built elsewhere and may, or have no layers with a mode, and are not updated in the same
+function; for `jax.jit(self.method)`.
 """
 
 from collections.abc import Iterator
