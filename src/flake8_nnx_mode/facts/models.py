@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -194,30 +195,35 @@ class _Reader:
         wraps = not facts.ancestry.builtins.isdisjoint(flax_api.WRAPPERS)
         if wraps or not facts.ancestry.known or self._is_dynamic(facts):
             self.parts.complete = False
-        outer = self._told
+        outer, self._told = self._told, _told_in_calls(facts)
         self._busy.add(of)
-        self._told = _told_in_calls(facts)
+        written = self._written(facts, args, given, sure=sure)
+        for definition in facts.ancestry.classes:
+            for name in definition.outline.fields.keys() - written:
+                self._field(facts, name, args, given)
+        self._busy.discard(of)
+        self._told = outer
+        self.parts.written |= written
+        self.parts.names |= written | facts.names_of_class
+
+    def _written(
+        self, facts: ClassFacts, args: Arguments | None, given: Mapping[str, Value], *, sure: bool
+    ) -> set[str]:
+        """Read what the methods of a class write, and say which attributes that are."""
         own, arguments = _constructor(facts), constructor_arguments(facts, args, given)
         writes = list(_writes(facts))
-        self.parts.written |= {write.name for _, write in writes}
-        self.parts.names |= self.parts.written | facts.names_of_class
+        whole = Counter(write.name for _, write in writes if write.whole)
         plain = {w.name for _, w in writes if w.whole and traits_of(w.value).plain}
         known = {function: _known_as(function, own, arguments) for function, _ in writes}
         for function, write in writes:
-            alone = sum(w.name == write.name and w.whole for _, w in writes) == 1
-            always = all(guard.excused for guard in each_guard(write.guards))
-            surely = sure and alone and always and write.whole and facts.constructs_with(function)
-            value = write.value
             later = not facts.is_init_like(function)
-            if later and write.name in plain and isinstance(value, Opaque | Given):
+            if later and write.name in plain and isinstance(write.value, Opaque | Given):
                 continue  # another number
-            self.read(value, known[function], sure=surely)
-        for definition in facts.ancestry.classes:
-            for name in definition.outline.fields:
-                if not any(write.name == name for _, write in writes):
-                    self._field(facts, name, args, given)
-        self._busy.discard(of)
-        self._told = outer
+            always = all(guard.excused for guard in each_guard(write.guards))
+            alone = write.whole and whole[write.name] == 1
+            surely = sure and always and alone and facts.constructs_with(function)
+            self.read(write.value, known[function], sure=surely)
+        return {write.name for _, write in writes}
 
     def _field(
         self, facts: ClassFacts, name: str, args: Arguments | None, given: Mapping[str, Value]
