@@ -64,6 +64,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
         ("markers", [], "one or more words"),
         ("markers", [1], "a list of strings"),
         ("flax-version", "twelve", "newest, installed, or a version such as 0.12.6"),
+        ("flax-version", "0.12.x", "newest, installed, or a version such as 0.12.6"),
         ("flax-version", 0.12, "a string, not 0.12"),
         ("opt-in", ["NNX0001"], "codes, or beginnings of codes"),
         ("project-root", "/no/such/folder", "a folder that exists; /no/such/folder does not"),

@@ -74,8 +74,10 @@ def _flax_version(value: str) -> tuple[int, ...]:
         try:
             value = version("flax")
         except PackageNotFoundError:
-            raise ValueError("a version number, as flax is not installed beside flake8") from None
-    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", value)
+            raise ValueError(
+                "a version number, as `installed` needs flax in flake8's environment"
+            ) from None
+    match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(?:a|b|rc|\.dev|\.post|\+).*)?", value)
     if match is None:
         raise ValueError("newest, installed, or a version such as 0.12.6")
     return tuple(int(part) for part in match.groups("0"))

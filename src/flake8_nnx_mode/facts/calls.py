@@ -169,6 +169,9 @@ class Calls(Handling):
                 return self._call_method(receiver, name, args, node)
             case Symbol(name):
                 return self._call_symbol(name, args, node)
+            case SelfObject():
+                self._call_own(func, "__call__", args, node)
+                return _result(args)
             case Given():
                 self.facts.calls_argument = True
                 return _result(args, func)

@@ -68,6 +68,8 @@ def _changes(project: Project) -> Iterator[Changed]:
 class Applied:
     """What a function given to ``nnx.recursive_map`` returns."""
 
+    name: str
+    """What it is called; empty for a lambda."""
     returns: tuple[Value, ...]
     ends: bool
     """Whether it returns nothing on some path: by ``return`` alone, or at its end."""
@@ -88,21 +90,22 @@ def applied(project: Project, changed: Changed) -> Applied | None:
         case LocalRun() as run:
             known = run.ran and not run.decorated
             changes = run.changes_argument or run.trivial
-            return Applied(tuple(run.returns), run.ends, changes) if known else None
+            of_run = Applied(run.name, tuple(run.returns), run.ends, changes)
+            return of_run if known else None
         case FunctionDefinition(_, outline) as function:
             facts = project.facts_of(function)
-            known = facts.known and decorator_names(outline) <= {"staticmethod"}
+            name, known = outline.name, decorator_names(outline) <= {"staticmethod"}
         case Method(SelfObject(), name) if changed.owner is not None:
             found = changed.owner.find_method(name)
             if found is None:
                 return None
             facts = changed.owner.facts(found[1], found[0])
-            known = facts.known and not found[1].decorators
+            known = not found[1].decorators
         case _:
             return None
-    if not known:
+    if not (known and facts.known):
         return None
-    return Applied(tuple(facts.returns), facts.ends, facts.changes_argument)
+    return Applied(name, tuple(facts.returns), facts.ends, facts.changes_argument)
 
 
 def is_in_test(project: Project, changed: Changed) -> bool:

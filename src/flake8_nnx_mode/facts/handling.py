@@ -144,7 +144,8 @@ class Handling(State):
 
     def _call_own(self, receiver: Value, name: str, args: Arguments, node: code.Call) -> None:
         """``self.encode(x)``, ``model.encode(x)``."""
-        label = label_of(node.func.value) if isinstance(node.func, code.Attribute) else ""
+        named = node.func.value if isinstance(node.func, code.Attribute) else node.func
+        label = label_of(named)
         called = MethodCall(
             receiver, name, label, args, node, self._guards, *self._came_from(receiver, label)
         )

@@ -134,7 +134,8 @@ class _Compiled:
         """What changes in a run, and what it changes it in."""
         for change, label, models in self._changes(facts):
             if change is not None and self._is_meant(change, models, facts.gradients):
-                return change, f"`{label}`" if label else "a module"
+                own = label.partition(".")[0] in (*self.compiled.names, "self")
+                return change, f"`{label}`" if label and own else "its model"
         return None
 
     def _changes(

@@ -407,6 +407,11 @@ def keeps_docstring(project: Project, view: SetView) -> bool:
 
 
 def described_by_name(view: SetView) -> list[str]:
-    """The parameters that ``nnx.view_info`` looks up in the docstring."""
-    skipped = {"self", "args", "kwargs"}
-    return [p.name for p in view.function.parameters if p.name not in skipped]
+    """The parameters that ``nnx.view_info`` looks up in the docstring.
+
+    Those that no view can name are left out: they should not be there at all, says NNX306.
+    """
+    skipped, swallowed = {"self", "args", "kwargs"}, ("var-keyword", "positional-only")
+    own = view.function.parameters
+    names = [p.name for p in own if p is own[0] or p.kind not in swallowed]
+    return [name for name in names if name not in skipped]

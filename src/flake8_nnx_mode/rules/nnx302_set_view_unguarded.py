@@ -67,8 +67,9 @@ def check(project: Project) -> Iterator[Report]:
             if name in names and store.as_given and store.test.said in ("nothing", "none"):
                 yield Report(
                     store.write.anchor,
-                    f"`set_view` stores `{name}` also when it is None, so any `nnx.view` that does"
-                    f" not name it resets the mode; put this under `if {name} is not None:`",
+                    f"`set_view` stores `{name}` also when it is None, as it is in any `nnx.view`"
+                    f" that does not name it, and so resets this mode; store it only if `{name} is"
+                    " not None`",
                 )
 
 

@@ -79,9 +79,9 @@ def check(project: Project) -> Iterator[Report]:
         if missing:
             yield Report(
                 project.book.span_of_def(view.function),
-                f"`nnx.view_info` finds no entry for {', '.join(missing)} in {which}, and"
+                f"`nnx.view_info` can read no entry for {', '.join(missing)} in {which}, and"
                 " raises KeyError for the whole model; under a line `Args:` write `name: ...`,"
-                " exactly two spaces deeper than `Args:`",
+                " exactly two spaces deeper than `Args:`, with no type in parentheses",
             )
 
 

@@ -8,8 +8,9 @@ They return a new model and leave the old one as it is: after `nnx.view(model, d
 the model still trains, with dropout on.
 
 ## How to fix
-Keep what they return: `model = nnx.view(model, deterministic=True)`. The fix is unsafe, as it is
-not known which of the two models should be used after that.
+Keep what they return, beside the model that trains: `eval_model = nnx.view(model,
+deterministic=True)`. The fix writes `model = ...` where there is no loop to come round again; it is
+unsafe, as it is not known which of the two models should be used after that.
 
 ## When it stays silent
 Where an error is expected or caught, and in tests; in scripts with notebook cells; for
@@ -20,6 +21,8 @@ import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.changes import Changed, applied, changes, is_in_test
+from flake8_nnx_mode.facts.events import ModelChange
+from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 
@@ -41,6 +44,8 @@ def evaluate(model: nnx.Dropout, x):
     return model(x)
 """
 
+_LOOPS = re.compile(r"^[ \t]*(?:async )?(?:for|while)\b", re.M)
+
 
 def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "view", "with_attributes", "recursive_map"):
@@ -54,7 +59,7 @@ def check(project: Project) -> Iterator[Report]:
         yield Report(
             change.anchor,
             f"`nnx.{change.by}` returns a new model and leaves this one as it is, so nothing"
-            f" changes; write `{change.label or 'model'} = nnx.{change.by}(...)` and use that",
+            f" changes; write `{_name(change)} = nnx.{change.by}(...)` and use that",
             _remedy(project, changed),
         )
 
@@ -64,21 +69,20 @@ def _is_shown(project: Project, changed: Changed) -> bool:
     return changed.function is project.book.script and "# %%" in project.book.text
 
 
+def _name(change: ModelChange) -> str:
+    """What to call the result: a model that evaluates stands beside the one that trains."""
+    evaluates = change.setting is not None and any(map(change.setting.may_set, MODES_SET_BY_EVAL))
+    return "eval_model" if evaluates else change.label or "model"
+
+
 def _remedy(project: Project, changed: Changed) -> Remedy | None:
     label, function = changed.change.label, changed.function
-    name = label.partition(".")[0]
-    if not _is_target(label):
-        return None
-    if function is not project.book.script and name not in function.scope.bindings:
+    text = project.book.text_of(function)
+    if not label.isidentifier() or _LOOPS.search(text):
+        return None  # who comes round again finds it changed
+    if function is not project.book.script and label not in function.scope.bindings:
         return None  # it would become a local variable
-    if re.search(rf"\bfor\b[^\n:]*\b{name}\b[^\n:]*\bin\b", project.book.text_of(function)):
-        return None  # that of a loop
     return Remedy("unsafe", (Change(changed.change.anchor, f"{label} = ", "before"),))
 
 
-def _is_target(label: str) -> bool:
-    """Whether it can be assigned: names and attributes only."""
-    return bool(label) and all(part.isidentifier() for part in label.split("."))
-
-
-RULE = Rule(check, on=True, triggers=("view", "with_attributes", "recursive_map"))
+RULE = Rule(check, on=True, triggers=("view", "with_attributes", "recursive_map"), since=(0, 12, 5))

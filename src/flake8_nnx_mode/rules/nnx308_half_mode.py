@@ -85,6 +85,8 @@ def check(project: Project) -> Iterator[Report]:
         missing = _missing(change.setting)
         if missing is None or _is_meant(project, changed, missing):
             continue
+        if change.unused and change.by != "set_attributes":
+            continue  # NNX307: nobody uses it
         found = models(project, change.model, changed.owner)
         if not found or not all(parts.modes >= MODES_SET_BY_EVAL.keys() for parts in found):
             continue

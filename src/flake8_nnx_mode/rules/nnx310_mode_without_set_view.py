@@ -88,7 +88,7 @@ def check(project: Project) -> Iterator[Report]:
                         read.anchor,
                         f"neither `.eval()` nor `nnx.view` changes `{read.name}`, so this layer"
                         " stays in the mode that it was built in; write a `set_view` for it, or"
-                        " keep it as `deterministic`, the other way round",
+                        " rename it `deterministic`, and turn it round",
                     )
 
 

@@ -59,11 +59,12 @@ def check(project: Project) -> Iterator[Report]:
     for changed in changes(project, "recursive_map"):
         function = applied(project, changed)
         if function is not None and (function.ends or set(function.returns) == {NONE}):
+            name = f"`{function.name}`" if function.name else "the lambda"
             yield Report(
                 changed.change.anchor,
-                "the function returns nothing on some paths, and what it returns replaces each node"
-                " and leaf: TypeError, or a layer that is None; end it with `return node`",
+                f"{name} does not return on every path, and what it returns replaces each node and"
+                " leaf: TypeError, or a layer that is None; let it return `node` in the end",
             )
 
 
-RULE = Rule(check, on=True, triggers=("recursive_map",))
+RULE = Rule(check, on=True, triggers=("recursive_map",), since=(0, 12, 5))

@@ -94,15 +94,15 @@ def _of_methods(
     if jit.by != "flax.nnx.jit" or not bound:
         return None
     return (
-        "`nnx.jit` raises ValueError for a bound method; compile the function of the class, and"
-        " give it the module as its first argument"
+        "`nnx.jit` raises ValueError for a bound method; write `@nnx.jit` above the method, or"
+        " compile the function of its class, `nnx.jit(Net.__call__)`, and give it the module"
     )
 
 
 def _of_model(project: Project, jit: JitOfModule, facts: FunctionFacts, text: str) -> str | None:
     short = jit.by.removeprefix("flax.")
     label = f"`{jit.label}`" if jit.label else "the model"
-    advice = f"compile a function that takes {label} as an argument"
+    advice = f"compile a function that takes the model: `{short}(lambda model, x: model(x))`"
     if _is_stale(jit, facts.steps):
         return (
             f"{label} is a constant of what `{short}` compiles, so later updates of its weights"
