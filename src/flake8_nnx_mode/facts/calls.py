@@ -121,7 +121,7 @@ class Calls(Handling):
         result = self._result_of(func, args, node)
         # `jax.lax.scan(step, state, xs)` gives what `step` returns.
         if isinstance(result, Opaque) and any(map(self._returns_state, args.all())):
-            result = Opaque(replace(result.traits, carries=True))
+            result = _carrying(result, carries=True)
         return result
 
     def _returns_state(self, function: Value) -> bool:
@@ -187,7 +187,7 @@ class Calls(Handling):
                 if made is None:
                     made = _result(args)
                     if made.traits.carries and not self._world.hands_back(func, args):
-                        made = Opaque(replace(made.traits, carries=False))
+                        made = _carrying(made, carries=False)
                 return anew(made)
             case LocalFunction(number):
                 return self._of_run(self._runs.get(number), _result(args, func))
@@ -202,7 +202,7 @@ class Calls(Handling):
         if built and not run.decorated and all(isinstance(o, Instance) for o in built):
             return choose(*built)
         carries = any(traits_of(value).carries for value in run.returns)
-        return Opaque(replace(result.traits, carries=carries))
+        return _carrying(result, carries=carries)
 
     def _making(self, node: code.Call) -> Making:
         return Making(self._anchor(node.at), self._guards)
@@ -357,11 +357,11 @@ class Calls(Handling):
                 attribute = "*" if receiver == SelfObject() else _attribute_of_self(node.func)
                 if attribute is not None:
                     self.facts.modes_set.add(attribute)
-                if name != "set_attributes":
-                    self._set_mode(receiver, name, node)
                 setting = setting_of(name, args)
                 if name == "set_attributes":
                     self._change_model(name, receiver, args, node, setting)
+                else:
+                    self._set_mode(receiver, name, node)
                 if isinstance(node.func, code.Attribute):
                     self._set_modes(node.func.value, setting)
                 return NONE
@@ -370,7 +370,7 @@ class Calls(Handling):
                 return anew(self._world.returned_by_method(name, args) or _result(args))
             case Instance(ClassDefinition()):
                 self._call_own(receiver, name, args, node)
-                return _not_carrying(_result(args, receiver))
+                return _carrying(_result(args, receiver), carries=False)
             case Rngs() | Stream():
                 if name in ("fork", "split", "broadcast"):
                     if name == "fork" and isinstance(receiver, Rngs):
@@ -623,8 +623,9 @@ def _state(filters: Value | None) -> Opaque:
     return Opaque(Traits(carries=filters != Symbol("flax.nnx.Param")))
 
 
-def _not_carrying(value: Opaque) -> Opaque:
-    return Opaque(replace(value.traits, carries=False))
+def _carrying(value: Opaque, *, carries: bool) -> Opaque:
+    """The same value, known to carry the state of a model or not to."""
+    return Opaque(replace(value.traits, carries=carries))
 
 
 def _result(args: Arguments, *others: Value) -> Opaque:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flake8_nnx_mode.facts.events import LocalRun, ModelChange
+from flake8_nnx_mode.facts.events import LocalRun, ModelChange, root_of
 from flake8_nnx_mode.facts.models import Part, attributes, keywords, models
 from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
 from flake8_nnx_mode.facts.project import Project
@@ -203,10 +203,10 @@ def _may_be_another(project: Project, changed: Changed) -> bool:
 
 def _scope_text(project: Project, changed: Changed) -> str:
     """The text that may do more to a model: of the function, its class, or the file."""
-    root = re.split(r"[.\[]", changed.change.label, maxsplit=1)[0]
+    root = root_of(changed.change.label)
     function, owner, book = changed.function, changed.owner, project.book
     if owner is not None and root in ("self", ""):
-        return "".join((book.text_of(function), *owner.method_texts()))
+        return project.text_around(function, owner)
     outside = root in book.outline.module.bindings and root not in function.scope.bindings
     if outside and function is not book.script:
         return book.text  # a variable of the file

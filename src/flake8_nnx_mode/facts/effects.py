@@ -108,7 +108,7 @@ class Effects:
         if not self._runs(called.guards):
             return None
         match called.receiver:
-            case SelfObject() if owner is not None and owner.is_module:
+            case SelfObject() if owner is not None:
                 model = Instance(owner.definition, None)
                 return self._of_body(model, owner, called.name, called.args, self.built_with)
             case Instance(ClassDefinition() as of) as model:

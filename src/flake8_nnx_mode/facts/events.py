@@ -1,5 +1,6 @@
 """What a function does that rules ask about, as plain data."""
 
+import re
 from dataclasses import dataclass, field
 
 from flake8_nnx_mode.facts.values import (
@@ -335,3 +336,8 @@ class FunctionFacts:
     """Flags that are deleted, overwritten, or put into ``_``: not meant to be used."""
     modes_set: set[str] = field(default_factory=set)
     """Attributes of self whose mode is set in place; ``*`` for self as a whole."""
+
+
+def root_of(label: str) -> str:
+    """``model`` in ``model.blocks[...]``: the variable by which the code reaches a model."""
+    return re.split(r"[.\[]", label, maxsplit=1)[0]

@@ -8,6 +8,7 @@ from flake8_nnx_mode.facts.events import (
     MethodCall,
     ModelChange,
     Step,
+    root_of,
 )
 from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL, VIEW_OPTIONS
 from flake8_nnx_mode.facts.state import State
@@ -163,11 +164,6 @@ class Handling(State):
         )
         level = level if label else self._level
         return level, not made_here or level > 0
-
-
-def root_of(label: str) -> str:
-    """``model`` in ``model.blocks[...]``."""
-    return re.split(r"[.\[]", label, maxsplit=1)[0]
 
 
 def is_module(value: Value) -> bool:

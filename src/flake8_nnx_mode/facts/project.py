@@ -208,6 +208,11 @@ class Project:
         """What a function of the file at hand does."""
         return self._own_facts(self.book, function) if owner is None else owner.facts(function)
 
+    def text_around(self, function: Function, owner: ClassFacts | None) -> str:
+        """The text of a function of the file at hand, and of all methods beside it."""
+        texts = [] if owner is None else owner.method_texts()
+        return "".join((self.book.text_of(function), *texts))
+
     def _own_facts(self, book: Book, function: Function) -> FunctionFacts:
         """What a function that is no method does."""
         if function not in self._functions:

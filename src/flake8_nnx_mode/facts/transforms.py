@@ -71,33 +71,27 @@ def _jitted(project: Project) -> Iterator[Jitted]:
         *,
         gradient: bool = False,
     ) -> Jitted:
-        own = function.parameters
+        own, owner = function.parameters, owners[function]
         names = tuple(p.name for p in own if p.kind != "keyword-only")
         flags = {p.name: p.required for p in own if project.is_mode_flag(p)}
         if not all(flags.values()):
-            calls = _calls_of(project, name, is_method=owners[function] is not None)
+            calls = _calls_of(project, name, is_method=owner is not None)
             for flag, required in flags.items():
                 flags[flag] = required or any(_gives(call, flag, names) for call in calls)
-        facts = project.facts(function, owners[function])
-        parameters = tuple(p.name for p in own)
-        owner = owners[function]
-        texts = [] if owner is None else owner.method_texts()
-        text = "".join((project.book.text_of(function), *texts))
-        static = _static(names, args)
         return Jitted(
             function.name,
             by,
-            static,
+            _static(names, args),
             flags,
-            facts,
+            project.facts(function, owner),
             where,
-            function,
-            owner,
-            decorator,
-            parameters,
-            text,
-            function.name,
-            gradient,
+            function=function,
+            owner=owner,
+            decorator=decorator,
+            names=tuple(p.name for p in own),
+            text=project.text_around(function, owner),
+            name=function.name,
+            gradient=gradient,
         )
 
     for function in owners:
@@ -127,8 +121,8 @@ def _jitted(project: Project) -> Iterator[Jitted]:
     for function, owner in owners.items():
         if not project.book.mentions(function, "jit"):
             continue
-        texts = [] if owner is None else owner.method_texts()
-        for jit in project.facts(function, owner).jits:
+        facts = project.facts(function, owner)
+        for jit in facts.jits:
             if isinstance(jit.function, LocalRun):
                 run = jit.function
                 static = _static(run.parameters, jit.args)
@@ -142,13 +136,13 @@ def _jitted(project: Project) -> Iterator[Jitted]:
                     jit.anchor,
                     decorator=jit.decorator,
                     names=run.parameters,
-                    text="".join((project.book.text_of(function), *texts)),
+                    text=project.text_around(function, owner),
                     name=run.name,
                 )
             elif jit.function in owners:
                 yield made(jit.function, jit.by, jit.args, jit.anchor)
         if owner is not None and not owner.is_module:
-            for bound in project.facts(function, owner).jits_of_modules:
+            for bound in facts.jits_of_modules:
                 match bound.compiled:
                     case Method(SelfObject(), name):
                         found = owner.find_method(name)

@@ -163,16 +163,17 @@ def _stores(project: Project, view: SetView, parameters: set[str]) -> Iterator[S
     facts = view.module.facts(view.function, view.definition)
     if not facts.writes:
         return
-    acts = any(
-        isinstance(node, code.Evaluate) and not isinstance(node.value, code.Constant)
-        for node in code.walk(facts.writes[0].anchor.chapter.function.body)
-    )
     if any(
         not isinstance(project.names.decorator(project.book, view.function.outer, d), Symbol)
         for d in view.function.decorators
     ):
         return  # perhaps it gives other arguments
-    validations = _validations(facts.writes[0].anchor.chapter.function.body)
+    body = facts.writes[0].anchor.chapter.function.body
+    validations = _validations(body)
+    acts = any(
+        isinstance(node, code.Evaluate) and not isinstance(node.value, code.Constant)
+        for node in code.walk(body)
+    )
     seen = set()
     for write in facts.writes:
         place = write.anchor.at if write.source is None else write.source.at
@@ -257,6 +258,7 @@ def _of_guard(guard: Guard, parameter: str, others: set[str]) -> Test:
 
 def _says(test: code.Expression, name: str, *, holds: bool) -> Test:
     """What it says of ``name`` that a test holds, or does not."""
+    sides = (code.Name(name), code.Constant(None))
     match test:
         case code.Name(tested):
             if tested != name:
@@ -268,10 +270,7 @@ def _says(test: code.Expression, name: str, *, holds: bool) -> Test:
             return _says(operand, name, holds=not holds)
         case code.Call(code.Name("bool"), (code.Argument(operand, None, ""),)):
             return _says(operand, name, holds=holds)
-        case code.Compare(left, ((operator, right),)) if code.Constant(None) in (
-            left,
-            right,
-        ) and code.Name(name) in (left, right):
+        case code.Compare(left, ((operator, right),)) if sides in ((left, right), (right, left)):
             is_none = operator in ("Is", "Equal")
             return Test("none" if is_none == holds else "given", test)
         case code.Compare(code.Name(tested), ((operator, code.Constant()),)) if (

@@ -27,11 +27,7 @@ from flake8_nnx_mode.facts.events import FunctionFacts, JitOfModule, Step
 from flake8_nnx_mode.facts.losses import may_evaluate
 from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import (
-    Method,
-    makings,
-    options,
-)
+from flake8_nnx_mode.facts.values import Method, makings, options
 from flake8_nnx_mode.rules import Report, Rule
 
 BAD = """
@@ -80,9 +76,7 @@ def check(project: Project) -> Iterator[Report]:
             if methods:
                 why = _of_methods(project, owner, jit, methods)
             else:
-                texts = owner.method_texts() if owner is not None else []
-                text = "".join((project.book.text_of(function), *texts))
-                why = _of_model(project, jit, facts, text)
+                why = _of_model(project, jit, facts, project.text_around(function, owner))
             if why is not None:
                 yield Report(jit.anchor, why)
 
@@ -108,10 +102,10 @@ def _of_model(project: Project, jit: JitOfModule, facts: FunctionFacts, text: st
             f"{label} is a constant of what `{short}` compiles, so later updates of its weights"
             f" have no effect there; {advice}"
         )
-    change = Effects(project, {}).of_model(jit.compiled)
-    trains = makings(jit.compiled) and not may_evaluate(jit.compiled, text)
     if any(name.startswith("static") for name, _ in jit.args.keywords):
         return None  # static arguments may say the mode
+    change = Effects(project, {}).of_model(jit.compiled)
+    trains = makings(jit.compiled) and not may_evaluate(jit.compiled, text)
     if change is not None and (trains or not change.by_default):
         return (
             f"{label} is a constant of what `{short}` compiles, and has layers that train, so the"
