@@ -3,14 +3,14 @@
 import ast
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
-from flake8_nnx_mode.settings import Settings, SettingsError
+from flake8_nnx_mode.settings import Settings, SettingsError, from_mapping, from_pyproject
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
@@ -44,9 +44,42 @@ class Selection:
             return code.startswith(tuple(prefix for prefix in chosen if len(prefix) > len("NNX")))
         return code.startswith(chosen) or not (self.select or code.startswith(self.ignore))
 
+    def reports(self, code: str) -> bool:
+        """Whether to report ``code`` once its rule ran: the longer prefix decides, as in flake8."""
+        chosen = _longest(code, self.select + self.extend_select)
+        ignored = _longest(code, self.ignore)
+        return not ignored or chosen > ignored
+
 
 EVERYTHING = Selection(extend_select=("NNX1", "NNX2", "NNX3", "NNX4"))
 """All rules, those that are off by default too."""
+
+
+def _longest(code: str, prefixes: Iterable[str]) -> int:
+    return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=0)
+
+
+class FolderSettings:
+    """The settings for the files of each folder: pyproject.toml's, under those ``given``."""
+
+    def __init__(self, given: Mapping[str, object], where: str) -> None:
+        """Remember what was ``given`` by option name, and what to call that place."""
+        self._given = given
+        self._where = where
+        self._known: dict[Path, Settings] = {}
+
+    def of(self, folder: Path) -> Settings:
+        """The settings for the files in ``folder``, an absolute path.
+
+        Raises:
+            SettingsError: one of them is wrong.
+        """
+        known = self._known.get(folder)
+        if known is None:
+            known = from_mapping(self._given, self._where, from_pyproject(folder))
+            check_codes(known)
+            self._known[folder] = known
+        return known
 
 
 def concerns(text: str, settings: Settings) -> bool:
@@ -60,14 +93,22 @@ def check_codes(settings: Settings) -> None:
     Raises:
         SettingsError: there is none for one of them.
     """
-    if not settings.opt_in:
-        return  # most runs need not know the rules to know that
+    if settings.opt_in:  # most runs need not know the rules to know that
+        check_prefixes(settings.opt_in, "opt-in")
+
+
+def check_prefixes(prefixes: Iterable[str], where: str) -> None:
+    """Make sure that each of ``prefixes`` begins the code of a rule.
+
+    Raises:
+        SettingsError: one does not; the message begins with ``where`` it was given.
+    """
     from flake8_nnx_mode.rules import codes
 
-    for prefix in settings.opt_in:
+    for prefix in prefixes:
         if not any(code.startswith(prefix) for code in codes()):
             known = ", ".join(codes())
-            raise SettingsError(f"opt-in: there is no rule {prefix}; there are {known}")
+            raise SettingsError(f"{where}: there is no rule {prefix}; there are {known}")
 
 
 def check(

@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flake8_nnx_mode import __version__, engine
-from flake8_nnx_mode.settings import (
-    OPTIONS,
-    Settings,
-    SettingsError,
-    from_mapping,
-    from_pyproject,
-)
+from flake8_nnx_mode.settings import OPTIONS, SettingsError
 
 if TYPE_CHECKING:
     from flake8.options.manager import OptionManager
@@ -24,8 +18,7 @@ class Checker:
 
     name = "flake8-nnx-mode"
     version = __version__
-    _given: ClassVar[dict[str, object]] = {}
-    _settings: ClassVar[dict[Path, Settings]] = {}
+    _settings: ClassVar[engine.FolderSettings] = engine.FolderSettings({}, "")
     _selection: ClassVar[engine.Selection] = engine.Selection()
 
     def __init__(self, tree: ast.Module, lines: Sequence[str], filename: str) -> None:
@@ -52,35 +45,24 @@ class Checker:
             flake8.exceptions.ExecutionError: a setting is wrong. flake8 prints that and stops.
         """
         given = {option.name: getattr(options, f"nnx_{option.field}") for option in OPTIONS}
-        cls._given = {name: value for name, value in given.items() if value not in (None, [])}
-        cls._settings.clear()
+        given = {name: value for name, value in given.items() if value not in (None, [])}
+        cls._settings = engine.FolderSettings(given, "flake8 options --nnx-...")
         cls._selection = engine.Selection(
             select=tuple(options.select or ()),
             extend_select=tuple(options.extend_select or ()),
             ignore=(*(options.ignore or ()), *(options.extend_ignore or ())),
         )
         try:
-            cls._settings_for(Path.cwd())
+            cls._settings.of(Path.cwd())
         except SettingsError as error:
             from flake8.exceptions import ExecutionError
 
             raise ExecutionError(str(error)) from None
 
-    @classmethod
-    def _settings_for(cls, folder: Path) -> Settings:
-        """pyproject.toml's settings for the files of a folder, under those given to flake8."""
-        known = cls._settings.get(folder)
-        if known is None:
-            base = from_pyproject(folder)
-            known = from_mapping(cls._given, "flake8 options --nnx-...", base)
-            engine.check_codes(known)
-            cls._settings[folder] = known
-        return known
-
     def run(self) -> Iterator[tuple[int, int, str, type[Any]]]:
         """Yield (line, column, text, type) for each finding; columns count from 0."""
         try:
-            settings = self._settings_for(self._path.parent)
+            settings = self._settings.of(self._path.parent)
         except SettingsError as error:
             yield 1, 0, f"{engine.NOT_ANALYSED} {error}", type(self)
             return

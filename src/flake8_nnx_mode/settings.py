@@ -9,6 +9,8 @@ from typing import Any
 NEWEST_FLAX = (0, 12, 12)
 TRAIN_FLAGS = frozenset({"train", "training", "is_training", "is_train"})
 EVAL_FLAGS = frozenset({"deterministic", "use_running_average"})
+CONFIRM = "confirm"
+"""The table in [tool.nnx-mode] that says how to build and call; linting needs none of it."""
 _CODE = re.compile(r"NNX[0-9]{0,3}\Z")
 
 
@@ -181,11 +183,11 @@ def _parse_toml(text: str) -> dict[str, object]:
     return tomllib.loads(text)
 
 
-def from_pyproject(start: Path) -> Settings:
-    """The settings in the nearest pyproject.toml, in or above ``start``, that has any.
+def nearest_table(start: Path) -> tuple[Path, dict[str, object]] | None:
+    """The nearest pyproject.toml, in or above ``start``, with a [tool.nnx-mode] table, and that.
 
     Raises:
-        SettingsError: the file is not TOML, or a setting in it is wrong.
+        SettingsError: the file is not TOML, or that is no table.
     """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
@@ -204,14 +206,27 @@ def from_pyproject(start: Path) -> Settings:
         given = tool.get("nnx-mode") if isinstance(tool, dict) else None
         if given is None:
             continue
-        where = f"{file}: [tool.nnx-mode]"
         if not isinstance(given, dict):
-            raise SettingsError(f"{where} is not a table")
-        root = given.get("project-root")
-        if isinstance(root, str) and root:
-            given = {**given, "project-root": str(folder / root)}
-        return from_mapping(given, where)
-    return Settings()
+            raise SettingsError(f"{file}: [tool.nnx-mode] is not a table")
+        return file, given
+    return None
+
+
+def from_pyproject(start: Path) -> Settings:
+    """The settings in the nearest pyproject.toml, in or above ``start``, that has any.
+
+    Raises:
+        SettingsError: the file is not TOML, or a setting in it is wrong.
+    """
+    found = nearest_table(start)
+    if found is None:
+        return Settings()
+    file, table = found
+    given = {name: value for name, value in table.items() if name != CONFIRM}
+    root = given.get("project-root")
+    if isinstance(root, str) and root:
+        given["project-root"] = str(file.parent / root)
+    return from_mapping(given, f"{file}: [tool.nnx-mode]")
 
 
 assert {option.field for option in OPTIONS} == {f.name for f in fields(Settings)}

@@ -1,15 +1,14 @@
 """Finds the files that imports name, and keeps the books that were read."""
 
 import os
-import tokenize
 from collections import OrderedDict
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
-from io import BytesIO
 from pathlib import Path
 
 from flake8_nnx_mode.facts.values import ModuleFile
 from flake8_nnx_mode.syntax.book import Book
+from flake8_nnx_mode.syntax.text import decoded
 
 _MOST_BOOKS = 256
 _ROOT_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
@@ -93,16 +92,6 @@ class Library:
             return ModuleFile(name, None, package)
         return None
 
-    def _marked_root(self, folder: Path) -> Path | None:
-        """The nearest folder, from ``folder`` up, that says it is a project."""
-        if folder not in self._roots:
-            if any((folder / marker).exists() for marker in _ROOT_MARKERS):
-                self._roots[folder] = folder
-            else:
-                top = folder.parent == folder
-                self._roots[folder] = None if top else self._marked_root(folder.parent)
-        return self._roots[folder]
-
     def _exists(self, path: Path) -> bool:
         """Whether there is such a file, here or in the editor; each folder is listed once."""
         if path in self._opened:
@@ -122,13 +111,13 @@ class Library:
             if spec is not None and spec.origin is not None:
                 origin = Path(spec.origin)
                 yield origin.parent.parent if origin.name == "__init__.py" else origin.parent
-        root = self._root or self._marked_root(importer.parent)
+        root = self._root or _marked_root(importer.parent, self._roots)
         # The importer stands inside the package it names: that settles it, marked root or not.
         for folder in importer.parents:
             if folder.name == top and (root is None or folder.is_relative_to(root)):
                 yield folder.parent
         if root is None:
-            root = _top_package(importer).parent
+            root = top_package(importer).parent
         yield root / "src"
         yield root
         if importer.is_relative_to(root):
@@ -138,7 +127,23 @@ class Library:
                     yield folder
 
 
-def _top_package(file: Path) -> Path:
+def project_root(file: Path, given: Path | None) -> Path:
+    """The folder of the project that ``file`` is in, where its absolute imports start."""
+    return given or _marked_root(file.parent, {}) or top_package(file).parent
+
+
+def _marked_root(folder: Path, known: dict[Path, Path | None]) -> Path | None:
+    """The nearest folder, from ``folder`` up, that says it is a project."""
+    if folder not in known:
+        if any((folder / marker).exists() for marker in _ROOT_MARKERS):
+            known[folder] = folder
+        else:
+            top = folder.parent == folder
+            known[folder] = None if top else _marked_root(folder.parent, known)
+    return known[folder]
+
+
+def top_package(file: Path) -> Path:
     """The outermost folder of the package that ``file`` is in; the file itself if it is in none."""
     found = file
     while (found.parent / "__init__.py").exists() and found.parent.parent != found.parent:
@@ -164,8 +169,6 @@ def _open(path: Path) -> Book | None:
 
 def _read(path: Path) -> Book | None:
     try:
-        data = path.read_bytes()
-        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
-        return Book(path, data.decode(encoding))
+        return Book(path, decoded(path.read_bytes()))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None  # what it defines is unknown; its own lint run says what is wrong with it

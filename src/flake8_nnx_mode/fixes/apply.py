@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flake8_nnx_mode.model import Fix
+from flake8_nnx_mode.model import Fix, Span
 from flake8_nnx_mode.syntax.text import LineTable
 
 
@@ -22,6 +22,24 @@ def applied(text: str, fixes: Iterable[Fix]) -> tuple[str, int]:
     for start, end, replacement in sorted(taken, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text, count
+
+
+def moved(span: Span, text: str, fix: Fix) -> Span:
+    """Where ``span`` of ``text`` is once ``fix`` was made; it grows around what cuts into it."""
+    lines = LineTable(text)
+    start, end = lines.offset(span.start), lines.offset(span.end)
+    first, last = start, end
+    for edit in fix.edits:
+        begin, stop = lines.offset(edit.span.start), lines.offset(edit.span.end)
+        longer = len(edit.text) - (stop - begin)
+        if stop <= start:
+            first += longer
+        elif begin < start:
+            first -= start - begin
+        if begin < end:  # what is inserted right behind the span stays outside
+            last += longer if stop <= end else len(edit.text) - (end - begin)
+    fixed = LineTable(applied(text, [fix])[0])
+    return Span(fixed.position(first), fixed.position(max(first, last)))
 
 
 def _apart(edit: tuple[int, int, str], other: tuple[int, int, str]) -> bool:

@@ -145,4 +145,4 @@ def _message(key: Key) -> str:
     )
 
 
-RULE = Rule(check, on=True, triggers=("random", "rngs", "rng", "key"))
+RULE = Rule(check, on=True, triggers=("random", "rngs", "rng", "key"), oracle="frozen-key")

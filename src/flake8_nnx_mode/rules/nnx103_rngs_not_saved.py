@@ -175,4 +175,4 @@ def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report
             )
 
 
-RULE = Rule(check, on=True, triggers=("rngs", "Rngs"))
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), oracle="rngs-missing")

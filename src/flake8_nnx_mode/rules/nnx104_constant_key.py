@@ -66,4 +66,4 @@ def check(project: Project) -> Iterator[Report]:
             yield Report(found.where, MESSAGE)
 
 
-RULE = Rule(check, on=True, triggers=("key", "Key", "Rngs"))
+RULE = Rule(check, on=True, triggers=("key", "Key", "Rngs"), oracle="frozen-key")

@@ -85,4 +85,4 @@ def check(project: Project) -> Iterator[Report]:
                 )
 
 
-RULE = Rule(check, on=False, triggers=("key", "Key", "Rngs", " in "))
+RULE = Rule(check, on=False, triggers=("key", "Key", "Rngs", " in "), oracle="constant-fallback")

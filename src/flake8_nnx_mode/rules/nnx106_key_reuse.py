@@ -91,4 +91,4 @@ def check(project: Project) -> Iterator[Report]:
             yield Report(second.anchor, IN_LOOP if first is second else AGAIN)
 
 
-RULE = Rule(check, on=True, triggers=("random", "rngs", "rng", "key"))
+RULE = Rule(check, on=True, triggers=("random", "rngs", "rng", "key"), oracle="key-reuse")

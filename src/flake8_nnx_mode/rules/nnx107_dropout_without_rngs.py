@@ -147,4 +147,4 @@ def _needs_rngs(layer: Instance) -> bool:
     return not fixed and (rngs is None or rngs == NONE)
 
 
-RULE = Rule(check, on=True, triggers=("Dropout",))
+RULE = Rule(check, on=True, triggers=("Dropout",), oracle="dropout-without-rngs")

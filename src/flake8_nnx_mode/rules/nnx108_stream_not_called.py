@@ -84,4 +84,4 @@ def _what(value: Rngs | Stream) -> str:
     return f"the stream `{value.name}`" if value.name else "a stream"
 
 
-RULE = Rule(check, on=True, triggers=("rngs", "Rngs"))
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), oracle="stream-as-key")

@@ -125,4 +125,4 @@ def _distance(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-RULE = Rule(check, on=True, triggers=("rngs", "Rngs"))
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), oracle="undeclared-stream")

@@ -102,4 +102,4 @@ def _remedy(mistake: ModeMistake) -> Remedy | None:
     return argument_added(mistake.call.node, mistake.call.anchor, mistake.argument, "safe")
 
 
-RULE = Rule(check, on=True)
+RULE = Rule(check, on=True, oracle="mode")

@@ -115,4 +115,4 @@ def _mentioning(project: Project, name: str) -> Iterator[FunctionFacts]:
             yield project.facts(function, owner)
 
 
-RULE = Rule(check, on=True, triggers=tuple(sorted(flax_api.DROPOUT_STREAMS)))
+RULE = Rule(check, on=True, triggers=tuple(sorted(flax_api.DROPOUT_STREAMS)), oracle="mode")

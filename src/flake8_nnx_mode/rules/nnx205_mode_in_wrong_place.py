@@ -78,4 +78,4 @@ def _message(mistake: ModeMistake) -> str:
     return f"{what}; write `{mistake.argument}`"
 
 
-RULE = Rule(check, on=True)
+RULE = Rule(check, on=True, oracle="mode")

@@ -70,4 +70,4 @@ def _message(mistake: ModeMistake) -> str:
     )
 
 
-RULE = Rule(check, on=True)
+RULE = Rule(check, on=True, oracle="mode")

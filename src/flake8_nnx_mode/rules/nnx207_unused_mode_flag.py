@@ -107,4 +107,4 @@ def _is_its_own(module: ClassFacts, function: Function) -> bool:
     return not any("__call__" in base.outline.scope.bindings for base in bases)
 
 
-RULE = Rule(check, on=True)
+RULE = Rule(check, on=True, oracle="dead-flag")

@@ -76,4 +76,4 @@ def check(project: Project) -> Iterator[Report]:
                     )
 
 
-RULE = Rule(check, on=True, triggers=("train", "eval"))
+RULE = Rule(check, on=True, triggers=("train", "eval"), oracle="mode-method")

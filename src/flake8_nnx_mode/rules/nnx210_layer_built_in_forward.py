@@ -71,4 +71,4 @@ def check(project: Project) -> Iterator[Report]:
                     )
 
 
-RULE = Rule(check, on=True)
+RULE = Rule(check, on=True, oracle="built-in-forward")

@@ -79,4 +79,4 @@ def check(project: Project) -> Iterator[Report]:
                 )
 
 
-RULE = Rule(check, on=True, triggers=("jit",))
+RULE = Rule(check, on=True, triggers=("jit",), oracle="traced-flag")

@@ -125,4 +125,4 @@ def _default_changed(project: Project, parameter: Parameter) -> Iterator[Change]
         yield Change(book.span_of(parameter.node), optional, "after")
 
 
-RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5))
+RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5), oracle="view-default")

@@ -73,4 +73,4 @@ def check(project: Project) -> Iterator[Report]:
                 )
 
 
-RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5))
+RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5), oracle="view-default")

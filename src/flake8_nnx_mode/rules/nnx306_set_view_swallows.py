@@ -77,4 +77,4 @@ def check(project: Project) -> Iterator[Report]:
             yield Report(project.book.span_of(parameter.node), message)
 
 
-RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5))
+RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5), oracle="view-swallows")

@@ -85,4 +85,10 @@ def _remedy(project: Project, changed: Changed) -> Remedy | None:
     return Remedy("unsafe", (Change(changed.change.anchor, f"{label} = ", "before"),))
 
 
-RULE = Rule(check, on=True, triggers=("view", "with_attributes", "recursive_map"), since=(0, 12, 5))
+RULE = Rule(
+    check,
+    on=True,
+    triggers=("view", "with_attributes", "recursive_map"),
+    since=(0, 12, 5),
+    oracle="view-discarded",
+)

@@ -131,5 +131,9 @@ def _goes_back(project: Project, changed: Changed, given: str) -> bool:
 
 
 RULE = Rule(
-    check, on=True, triggers=("view", "with_attributes", "set_attributes"), since=(0, 12, 5)
+    check,
+    on=True,
+    triggers=("view", "with_attributes", "set_attributes"),
+    since=(0, 12, 5),
+    oracle="half-mode",
 )

@@ -71,4 +71,4 @@ def _advice(name: str, known: list[str]) -> str:
     return f"it has {listed}{turned if 'deterministic' in known else ''}"
 
 
-RULE = Rule(check, on=True, triggers=("view",), since=(0, 12, 5))
+RULE = Rule(check, on=True, triggers=("view",), since=(0, 12, 5), oracle="refused-view")

@@ -67,4 +67,6 @@ def check(project: Project) -> Iterator[Report]:
             )
 
 
-RULE = Rule(check, on=True, triggers=("recursive_map",), since=(0, 12, 5))
+RULE = Rule(
+    check, on=True, triggers=("recursive_map",), since=(0, 12, 5), oracle="map-returns-none"
+)

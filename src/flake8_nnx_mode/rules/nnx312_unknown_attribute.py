@@ -77,4 +77,4 @@ def check(project: Project) -> Iterator[Report]:
             )
 
 
-RULE = Rule(check, on=True, triggers=("with_attributes",), since=(0, 12, 6))
+RULE = Rule(check, on=True, triggers=("with_attributes",), since=(0, 12, 6), oracle="refused-view")

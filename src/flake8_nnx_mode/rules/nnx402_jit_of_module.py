@@ -136,4 +136,4 @@ def _is_bound(project: Project, owner: ClassFacts | None, method: Method) -> boo
     return project.is_module(method.receiver, owner, takes_self)
 
 
-RULE = Rule(check, on=True, triggers=("jit",))
+RULE = Rule(check, on=True, triggers=("jit",), oracle="refused-jit")

@@ -1,12 +1,24 @@
 """The text of a file and where things are in it."""
 
 import re
+import tokenize
 from bisect import bisect_right
+from io import BytesIO
 
 from flake8_nnx_mode.model import Position
 
 # What ast and LibCST call a line end; str.splitlines() also breaks on \x0b, \x0c and \u2028.
 _LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def decoded(data: bytes) -> str:
+    """The text of a Python file, as its first two lines say that it is encoded, without a BOM.
+
+    Raises:
+        SyntaxError, UnicodeError: they say something wrong.
+    """
+    encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+    return data.decode(encoding)
 
 
 class LineTable:

@@ -1,0 +1,1 @@
+"""The command's door: options in, exit status out."""

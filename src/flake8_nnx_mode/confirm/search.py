@@ -1,0 +1,248 @@
+"""The search for arguments under which flagged code can be run, steered by its own errors."""
+
+import ast
+import heapq
+import inspect
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flake8_nnx_mode.confirm.arguments import GIVEN, Decisions, Draft, Guesser, Pick, Value
+from flake8_nnx_mode.confirm.jobs import Recipe
+from flake8_nnx_mode.confirm.steering import Failure, moves
+
+_WIDEST = 24  # moves that are kept of one failure
+_BUILDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is to be built and called."""
+
+    target: Callable[..., Any]
+    """The class to be built, or the function to be called."""
+    method: str | None
+    """For a class: the method that is called; None: it is only built."""
+    flags: Mapping[str, bool]
+    """Mode flag -> whether True means training."""
+    namespace: Mapping[str, Any]
+    """Where names of a recipe are looked up."""
+    name: str
+    """How the target is written in source, such as ``Net`` or ``Outer.Inner``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of one recipe."""
+
+    error: BaseException | None
+    """None: it ran."""
+    stage: Literal["init", "call"]
+    """Where the error came from."""
+    good: bool
+    """Whether this is what is wanted: it ran, or it failed in the way that is to be shown."""
+
+
+class NotFound(Exception):
+    """No arguments were found."""
+
+    def __init__(self, reason: str, last: BaseException | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.last = last
+        """The error of the attempt that came furthest."""
+
+
+def search(
+    subject: Subject,
+    trial: Callable[[Recipe], Attempt],
+    *,
+    pinned: Recipe | None,
+    builds: Sequence[str],
+    limit: int = 60,
+    seconds: float = 5.0,
+) -> Recipe:
+    """Arguments with which the subject runs.
+
+    Args:
+        subject: what is built and called.
+        trial: tries a recipe.
+        pinned: what the user says, None for what is not said; ``...`` in it is filled in.
+        builds: arguments of constructions seen elsewhere, ``...`` for what is not known there.
+        limit: how many trials at most.
+        seconds: how long at most.
+
+    Raises:
+        NotFound: none were found.
+    """
+    try:
+        return _Search(subject, trial, pinned, builds).run(limit, time.monotonic() + seconds)
+    except NotFound:
+        raise
+    except Exception as error:  # code that is stranger than we thought
+        raise NotFound(f"the search failed: {type(error).__name__}: {error}", error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    decisions: Decisions
+    cost: float
+    progress: tuple[int, ...]
+    """How far the attempt came that this one grew from."""
+
+
+class _Search:
+    def __init__(
+        self,
+        subject: Subject,
+        trial: Callable[[Recipe], Attempt],
+        pinned: Recipe | None,
+        builds: Sequence[str],
+    ) -> None:
+        self.subject = subject
+        self.trial = trial
+        self.pinned = pinned or Recipe(None, None)
+        self.builds = builds
+        self.guesser = Guesser(subject.namespace, subject.flags)
+        self.is_class = isinstance(subject.target, type)
+        self.order = itertools.count()
+        self.heap: list[tuple[float, int, _Node]] = []
+        self.frozen: dict[str, Value | Pick] = {}
+
+    def run(self, limit: int, deadline: float) -> Recipe:
+        for start in self._starts():
+            self._push(_Node({**start[1], **self.frozen}, start[0], ()))
+        seen: set[Recipe] = set()
+        best: tuple[tuple[int, ...], BaseException | None] = ((), None)
+        while self.heap and len(seen) < limit and time.monotonic() < deadline:
+            _, _, node = heapq.heappop(self.heap)
+            recipe, draft = self.write(node.decisions)
+            if recipe in seen:
+                continue
+            seen.add(recipe)
+            attempt = self.trial(recipe)
+            if attempt.good or attempt.error is None:
+                return recipe
+            failure = Failure(attempt.error, attempt.stage, draft.slots, draft.sizes)
+            progress = _progress(failure)
+            if progress > best[0] or best[1] is None:
+                best = (progress, attempt.error)
+            self._grow(node, failure, progress)
+        tried = f"no arguments found in {len(seen)} trial{'s' * (len(seen) != 1)}"
+        raise NotFound(f"{tried}: {_line(best[1])}" if best[1] else tried, best[1])
+
+    def _push(self, node: _Node) -> None:
+        heapq.heappush(self.heap, (node.cost, next(self.order), node))
+
+    def _grow(self, node: _Node, failure: Failure, progress: tuple[int, ...]) -> None:
+        """Getting further is what counts; standing still costs, falling back costs more."""
+        if progress > node.progress:
+            base = node.cost - 2.0
+        else:
+            base = node.cost + (0.5 if progress == node.progress else 1.5)
+        for move in moves(failure)[:_WIDEST]:
+            if any(path in self.frozen for path in move.decisions):
+                continue
+            decisions = {**node.decisions, **move.decisions}
+            self._push(_Node(decisions, base + move.cost, max(progress, node.progress)))
+
+    def write(self, decisions: Decisions) -> tuple[Recipe, Draft]:
+        """The recipe under these decisions."""
+        draft = self.guesser.draft(decisions)
+        target = self.subject.target
+        if not self.is_class:
+            call = _whole(self.pinned.call) or draft.arguments(target, "call")
+            return Recipe(None, call), draft
+        init = _whole(self.pinned.init)
+        if init is None:
+            init = draft.arguments(target, "init")
+        draft.know(target)  # type: ignore[arg-type]
+        call: str | None = None
+        if self.subject.method is not None:
+            call = _whole(self.pinned.call)
+            if call is None:
+                method, bound = self._method()
+                call = draft.arguments(method, "call", bound=bound)
+        return Recipe(init, call), draft
+
+    def _method(self) -> tuple[Any, bool]:
+        name = self.subject.method or ""
+        raw = inspect.getattr_static(self.subject.target, name, None)
+        if isinstance(raw, staticmethod):
+            return raw.__func__, False
+        if isinstance(raw, classmethod):
+            return raw.__func__, True
+        return getattr(self.subject.target, name, raw), True
+
+    # Where to begin.
+
+    def _starts(self) -> Iterator[tuple[float, Decisions]]:
+        for part, text in (("init", self.pinned.init), ("call", self.pinned.call)):
+            if text is not None and _whole(text) is None:
+                self.frozen.update(self._bound(part, text))
+        yield 0.0, {}
+        if self.is_class and _whole(self.pinned.init) is None:
+            for number, text in enumerate(self.builds[:_BUILDS]):
+                if decisions := self._bound("init", text):
+                    yield 0.3 + 0.1 * number, decisions
+
+    def _bound(self, part: str, text: str) -> dict[str, Value | Pick]:
+        """Decisions that an argument list amounts to; what it does not know is left open."""
+        try:
+            call = ast.parse(f"f({text})", mode="eval").body
+        except SyntaxError:
+            return {}
+        if not isinstance(call, ast.Call):
+            return {}
+        function, bound = (
+            (self.subject.target, False) if part == "init" or not self.is_class else self._method()
+        )
+        parameters = self.guesser.parameters(function)[int(bound) :]
+        places = [p.name for p in parameters if p.kind < inspect.Parameter.VAR_POSITIONAL]
+        given = dict(zip(places, call.args, strict=False))
+        given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        return {
+            f"{part}.{name}": ast.unparse(value)
+            for name, value in given.items()
+            if self._is_known(value)
+        }
+
+    def _is_known(self, value: ast.expr) -> bool:
+        for node in ast.walk(value):
+            match node:
+                case ast.Constant(value=constant) if constant is Ellipsis:
+                    return False
+                case ast.Starred():
+                    return False
+                case ast.Name(id=name):
+                    if name not in GIVEN and name not in self.subject.namespace:
+                        return hasattr(__builtins__, name)
+        return True
+
+
+def _whole(text: str | None) -> str | None:
+    """A pinned part that leaves nothing open."""
+    if text is None or "..." not in text:
+        return text
+    try:
+        tree = ast.parse(f"f({text})")
+    except SyntaxError:
+        return text
+    holes = (n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value is Ellipsis)
+    return None if any(holes) else text
+
+
+def _progress(failure: Failure) -> tuple[int, ...]:
+    """How far an attempt came: built or not, then the lines it reached, from the outside in."""
+    lines = [frame.line for frame in failure.users[-6:] if frame.function != "<module>"]
+    return (int(failure.stage == "call"), *lines)
+
+
+def _line(error: BaseException | None) -> str:
+    try:
+        text = str(error).strip().split("\n")[0]
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}"[:200]

@@ -1,0 +1,1 @@
+"""One room per format: results in, text out."""
