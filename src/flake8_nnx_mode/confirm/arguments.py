@@ -82,8 +82,10 @@ class Slot:
     number: int | None
     """The integer that it is, also where that is the default."""
     may_be_left_out: bool
-    is_none: bool
-    """Whether it is None now."""
+    is_empty: bool
+    """Whether it is None now, or an empty default."""
+    is_rate: bool
+    """Whether a rate was raised above its default, for the mode to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,10 @@ class Draft:
         self._about = f"{before} {name} {' '.join(p.name for p in parameters)}".lower()
         written: list[str] = []
         by_position = True
+        lone = self._lone(parameters) if path == "call" else None
         for parameter in parameters:
+            if parameter is lone:
+                parameter = dataclasses.replace(parameter, default=_EMPTY)
             text = self._argument(parameter, f"{path}.{parameter.name}", clues)
             if text is None:
                 by_position = by_position and parameter.kind is parameter.kind.VAR_POSITIONAL
@@ -257,6 +262,18 @@ class Draft:
         written += self._added(path, {p.name for p in parameters}, function)
         self._about = before
         return ", ".join(written)
+
+    def _lone(self, parameters: list[Parameter]) -> Parameter | None:
+        """The first of what may all be left out: a call without any input shows little."""
+        inputs = [
+            parameter
+            for parameter in parameters
+            if not _is_rngs(parameter.name, parameter.hint)
+            and parameter.name not in self.guesser.flags
+            and parameter.kind is not parameter.kind.VAR_KEYWORD
+        ]
+        optional = inputs and all(parameter.default is None for parameter in inputs)
+        return inputs[0] if optional else None
 
     def _added(self, path: str, names: set[str], function: Any) -> Iterator[str]:
         """Keywords that only a decision adds, for ``**kwargs``."""
@@ -283,14 +300,14 @@ class Draft:
             return None
         if kind is kind.VAR_POSITIONAL:
             options: list[Option] = [None]
-            if path.startswith("call.") and path.count(".") == 1 and "x" in self._wanted(clues):
+            if path.startswith("call.") and path.count(".") == 1 and not self._has_arrays():
                 options = [self._array("x", None, path, clues), None]
         else:
             options = self.options(parameter, path, clues)
         return self.choose(path, parameter.name, options, parameter.default)
 
-    def _wanted(self, clues: Clues) -> set[str]:
-        return {"x"} if any(s.name == "x" for s in self.slots.values()) is False else set()
+    def _has_arrays(self) -> bool:
+        return any(isinstance(slot.chosen, Array) for slot in self.slots.values())
 
     def choose(
         self, path: str, name: str, options: list[Option], default: Any = _EMPTY
@@ -300,7 +317,7 @@ class Draft:
         if isinstance(decision, Pick):
             decision = options[decision.number % len(options)] if options else None
         chosen: Value = decision() if callable(decision) else decision
-        is_none = chosen == "None" or (chosen is None and default is None)
+        is_empty = chosen == "None" or (chosen is None and default is not _EMPTY and _is_falsy(default))
         self.slots[path] = Slot(
             path,
             name,
@@ -308,7 +325,8 @@ class Draft:
             len(options),
             _integer_of(chosen, default),
             default is not _EMPTY,
-            is_none,
+            is_empty,
+            known.is_dropout(name) and chosen is not None,
         )
         return None if chosen is None else str(chosen)
 
@@ -352,8 +370,7 @@ class Draft:
             return ["None"]
         if isinstance(hint, str):
             hint = _by_words(hint)
-        while isinstance(hint, typing.TypeAliasType if sys.version_info >= (3, 12) else ()):
-            hint = hint.__value__
+        hint = getattr(hint, "__value__", hint)  # type X = ...
         hint = getattr(hint, "__supertype__", hint)  # NewType
         if isinstance(hint, typing.TypeVar):
             hint = hint.__bound__ or (hint.__constraints__ or (_EMPTY,))[0]
@@ -653,7 +670,7 @@ class Draft:
             middle = sizes["image"] if len(axes) > 3 else sizes["sequence"]
             return sizes["batch"] if number == 0 else self._features("") if last else middle
         for slot in self.slots.values():
-            if slot.name.lower() == axis and slot.number is not None:
+            if slot.name.lower() == axis and slot.number and slot.number > 0:
                 return slot.number
         if axis in ("h", "height") and not image:
             return sizes["heads"]
@@ -709,7 +726,7 @@ class Draft:
 
     _layers: Mapping[str, ast.Call] = types.MappingProxyType({})
 
-    def know(self, cls: type) -> None:
+    def know(self, cls: Any) -> None:
         """Arguments from here on are those of methods of this class."""
         self._layers = self.guesser.reader.of_class(cls).layers
         self._about = f"{cls.__qualname__} {' '.join(s.name for s in self.slots.values())}".lower()
@@ -926,6 +943,13 @@ def _may_only_be(hint: Any, cls: type) -> bool:
 
 def _is_off(default: Any) -> bool:
     return default is None or (isinstance(default, (int, float)) and not default)
+
+
+def _is_falsy(default: Any) -> bool:
+    try:
+        return not default
+    except Exception:  # an array
+        return False
 
 
 def _is_protocol(cls: type) -> bool:

@@ -15,10 +15,11 @@ import numpy as np
 from flax import nnx
 
 from flake8_nnx_mode.confirm import marks, slices
+from flake8_nnx_mode.confirm.cage import RefusedError
 from flake8_nnx_mode.confirm.jobs import Job, Recipe
-from flake8_nnx_mode.confirm.loading import MissingModule, Program
+from flake8_nnx_mode.confirm.loading import MissingModuleError, Program
 from flake8_nnx_mode.confirm.objects import set_modes
-from flake8_nnx_mode.confirm.probe import Placeholder, Play, play, user_frames
+from flake8_nnx_mode.confirm.probe import SEED, Placeholder, Play, play, user_frames
 from flake8_nnx_mode.confirm.search import Attempt, NotFound, Subject, search
 from flake8_nnx_mode.confirm.standin import StandIn
 from flake8_nnx_mode.confirm.teller import Teller
@@ -30,7 +31,7 @@ _STREAM = re.compile(r"""rngs?\w*(?:\.|\[["'])([a-z_]\w*)|\bRngs\(([^()]*)""")
 _INIT_LIKE = ("__init__", "__post_init__", "setup", "set_view", "reset", "init")
 
 
-class Unknown(Exception):
+class NoVerdictError(Exception):
     """No verdict can be given, and why."""
 
     def __init__(self, reason: str, why: str) -> None:
@@ -49,6 +50,14 @@ class Target:
     is_class: bool = False
     returns: str | None = None
     """Of a function that returns functions: the name of the one that is run."""
+
+
+_REFUSED_CALL = re.compile(
+    r"\(\) (got an unexpected keyword|got multiple values|missing \d+ required|takes .* positional)"
+)
+"""What Python says of a call that gives a function what it does not take."""
+_HOPELESS = (MissingModuleError, ModuleNotFoundError, RefusedError, SystemExit)
+"""Errors that no other arguments will mend."""
 
 
 def _never(what: object) -> bool:
@@ -100,6 +109,9 @@ class Case:
         tree = ast.parse(self.text)
         place = slices.place(tree, self.text, self.span)
         self.targets = self._targets(place)
+        functions = [d for d in place.definitions if not isinstance(d, ast.ClassDef)]
+        self.is_direct = len(functions) < 2
+        """Whether what is flagged is in what is called, and not in a function inside it."""
         self.target = self.targets[0]
         self.slice = slices.cut(tree, place.statement)
         self.parameters: list[str] = []
@@ -169,7 +181,7 @@ class Case:
             "x": kind(jnp.float32),
             "ids": kind(jnp.int32),
             "mask": kind(jnp.bool_),
-            "key": jax.random.key(77) if arrays else Placeholder((), "key"),
+            "key": jax.random.key(SEED) if arrays else Placeholder((), "key"),
             "__arguments__": lambda *args, **kwargs: (args, kwargs),
         }
 
@@ -268,12 +280,12 @@ class Case:
         """Work out how to run it, for the first target that reaches the flagged place.
 
         Raises:
-            Unknown: nothing that was tried runs, or the flagged place is not reached.
+            NoVerdictError: nothing that was tried runs, or the flagged place is not reached.
         """
         self.program.import_ahead()
         try:
             self._find_target()
-        except Unknown as unknown:
+        except NoVerdictError as unknown:
             if not is_wrong_argument(unknown.__cause__):
                 raise
             self._mark(lenient=True)  # another call is at fault as well, and fails first
@@ -284,18 +296,19 @@ class Case:
         self._plays.clear()
 
     def _find_target(self) -> None:
-        problem: Unknown | None = None
-        for self.target in self.targets:
+        problem: NoVerdictError | None = None
+        for target in self.targets:
+            self.target = target
             try:
                 self._find()
-            except Unknown as unknown:
+            except NoVerdictError as unknown:
                 problem = problem or unknown
                 continue
             if self.marked is None or self.conditions.built_only or self.conditions.unreached:
                 return
             if self.play(True).reached or self.play(False).reached:
                 return
-            problem = Unknown(
+            problem = NoVerdictError(
                 "not reached", "the flagged line did not run in any call that was tried"
             )
         assert problem is not None
@@ -315,14 +328,14 @@ class Case:
         try:
             space = self._loaded()
             target = _found(space, self.target.name)
-        except Unknown:
+        except NoVerdictError:
             raise
         except BaseException as error:
             raise _unknown(error, f"the code around `{self.target.name}`") from None
         if self.target.returns is not None:
             target = self._returned()
         elif not self.target.is_class and (isinstance(target, nnx.Module) or not callable(target)):
-            raise Unknown("no function", f"`{self.target.name}` is no function")
+            raise NoVerdictError("no function", f"`{self.target.name}` is no function")
         subject = Subject(target, self.target.method, self.job.flags, space, self.target.name)
         pinned = self.job.pins.get(self.target.name)
         builds = self.job.builds.get(self.target.name.rpartition(".")[2], ())
@@ -333,14 +346,16 @@ class Case:
             what = f"`{self.target.name}`"
             if missing.last is not None:
                 raise _unknown(missing.last, what) from missing.last
-            raise Unknown("arguments", f"no arguments were found for {what}: {missing}") from None
+            raise NoVerdictError(
+                "arguments", f"no arguments were found for {what}: {missing}"
+            ) from None
         self.recipes[key] = self.recipe
 
     def _returned(self) -> Any:
         """The function that the outer one returns, for looking at; its recipe has to be known."""
         outer = self.recipes.get((self.target.name, None))
         if outer is None:
-            raise Unknown("does not run", f"`{self.target.name}` was not called")
+            raise NoVerdictError("does not run", f"`{self.target.name}` was not called")
         self._init = outer.call
         made: list[Any] = []
 
@@ -371,9 +386,12 @@ class Case:
             recipe = replace(recipe, init=self._init)
         saw = self.play(True, recipe=recipe)
         error = saw.error
+        if isinstance(error, MemoryError):
+            raise NoVerdictError("memory", "the code asked for more memory than it may have")
+        if isinstance(error, _HOPELESS):
+            raise _unknown(error, f"`{self.target.name}`")
         good = error is None or self.shows(saw) or self.conditions.enough(saw)
-        stage = "init" if saw.stage == "init" else "call"
-        return Attempt(error, stage, good)
+        return Attempt(error, saw.stage, good)
 
     def shows(self, saw: Play) -> bool:
         """Whether a run ended in the error that is to be shown, at the flagged place."""
@@ -400,7 +418,7 @@ class Case:
 
     def said(self, training: bool) -> str:
         """The mode of a call, as the reader knows it."""
-        call = _call(self.recipe and self.recipe.call)
+        call = _call(self.recipe.call if self.recipe else None)
         given = [(k.arg, k.value) for k in call.keywords]
         for name, value in [*given, *zip(self.parameters, call.args, strict=False)]:
             match value:
@@ -452,7 +470,7 @@ def _named_function(made: Any, name: str) -> Any:
     parts = made if isinstance(made, tuple | list) else [made]
     functions = [p for p in parts if callable(p) and not isinstance(p, nnx.Module | type)]
     if not functions:
-        raise Unknown("no function", f"no function `{name}` is returned")
+        raise NoVerdictError("no function", f"no function `{name}` is returned")
     named = [f for f in functions if getattr(f, "__name__", None) == name]
     return (named or functions)[0]
 
@@ -467,7 +485,7 @@ def is_wrong_argument(error: BaseException | None) -> bool:
         return "argument was provided" in str(error)
     if isinstance(error, AttributeError):  # a mode in the place of an array
         return "'bool' object" in str(error)
-    return isinstance(error, TypeError) and "argument" in str(error)
+    return isinstance(error, TypeError) and _REFUSED_CALL.search(str(error)) is not None
 
 
 def said(error: BaseException) -> str:
@@ -549,12 +567,12 @@ class _Filled(_Later):
         return jnp.zeros(shape, self._dtype)
 
 
-def _unknown(error: BaseException, what: str) -> Unknown:
-    if isinstance(error, Unknown):
+def _unknown(error: BaseException, what: str) -> NoVerdictError:
+    if isinstance(error, NoVerdictError):
         return error
-    if isinstance(error, MissingModule):
-        return Unknown("missing module", str(error))
+    if isinstance(error, MissingModuleError):
+        return NoVerdictError("missing module", str(error))
     if isinstance(error, ModuleNotFoundError):
-        return Unknown("missing module", f"`{error.name}` is not installed here")
+        return NoVerdictError("missing module", f"`{error.name}` is not installed here")
     why = f"{what} does not run with any arguments that were tried: {said(error)}"
-    return Unknown("does not run", why)
+    return NoVerdictError("does not run", why)

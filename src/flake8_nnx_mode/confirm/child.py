@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from flake8_nnx_mode.confirm import cage
-from flake8_nnx_mode.confirm.case import Case, Unknown
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError
 from flake8_nnx_mode.confirm.jobs import Job, Outcome, Recipe, Task, Verdict
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, registry
 from flake8_nnx_mode.model import Span
@@ -55,7 +55,7 @@ def run_task(job: Job, task: Task, recipes: Recipes) -> Outcome:
     reason = ""
     try:
         seen = examine(job, oracle, job.text, task.span, recipes)
-    except Unknown as unknown:
+    except NoVerdictError as unknown:
         seen, reason = Seen("INCONCLUSIVE", str(unknown)), unknown.reason
     refusal = cage.take_refusal()
     if refusal and seen.verdict == "INCONCLUSIVE":
@@ -67,7 +67,7 @@ def run_task(job: Job, task: Task, recipes: Recipes) -> Outcome:
     if task.fixed is not None and task.fixed_span is not None:
         try:
             fix_verdict = examine(job, oracle, task.fixed, task.fixed_span, dict(recipes)).verdict
-        except Unknown:
+        except NoVerdictError:
             fix_verdict = "INCONCLUSIVE"
     return Outcome(task.number, seen.verdict, seen.evidence, reason, fix_verdict)
 
@@ -76,7 +76,7 @@ def examine(job: Job, oracle: Oracle, text: str, span: Span, recipes: Recipes) -
     """What the oracle sees of the finding at ``span`` of ``text``.
 
     Raises:
-        Unknown: too little to say.
+        NoVerdictError: too little to say.
     """
     case = Case(replace(job, text=text), text, span, oracle, recipes)
     case.find()
@@ -85,7 +85,7 @@ def examine(job: Job, oracle: Oracle, text: str, span: Span, recipes: Recipes) -
         return seen
     tried = " and ".join(f"a `{kind}` for `{name}`" for name, kind in case.guesses.items())
     if seen.verdict == "REFUTED":
-        raise Unknown(
+        raise NoVerdictError(
             "guessed model", f"nothing is known of the model; with {tried}, {seen.evidence}"
         )
     return replace(seen, evidence=f"with {tried}, {seen.evidence}")

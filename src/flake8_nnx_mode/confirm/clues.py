@@ -5,6 +5,7 @@ import inspect
 import linecache
 import re
 import textwrap
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ _RANKED = re.compile(r"\b([1-5])-?d\b", re.IGNORECASE)
 _HARMLESS = frozenset("shape ndim dtype astype size T reshape value at mean sum".split())
 _ARRAY_ATTRIBUTES = _HARMLESS | frozenset(
     "transpose swapaxes flatten ravel squeeze max min std var item copy real imag T mT any all "
-    "argmax argmin dot clip conj repeat round sort take view weak_type aval itemsize nbytes".split()
+    "get keys items values pop update setdefault argmax argmin dot clip conj repeat round sort take view weak_type aval itemsize nbytes".split()
 )
 
 
@@ -46,12 +47,14 @@ class Clues:
     """For ``__init__``: attribute -> the parameter that it is."""
 
 
-def definition(function: Any) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, str] | None:
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def definition(code: types.CodeType | None) -> tuple[_Definition, str] | None:
     """The tree and text of a function, from the file that its code names, if that can be read."""
-    code = getattr(function, "__code__", None)
     if code is None:
         return None
-    lines = linecache.getlines(code.co_filename, getattr(function, "__globals__", None))
+    lines = linecache.getlines(code.co_filename)
     try:
         text = textwrap.dedent("".join(inspect.getblock(lines[code.co_firstlineno - 1 :])))
         tree = ast.parse(text)
@@ -61,6 +64,25 @@ def definition(function: Any) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, s
         case [ast.FunctionDef() | ast.AsyncFunctionDef() as found] if found.name == code.co_name:
             return found, text
     return None
+
+
+def condition(code: types.CodeType, line: int) -> ast.expr | None:
+    """What was tested where this line raises: the test of its ``assert``, or of the ``if`` around."""
+    found = definition(code)
+    if found is None:
+        return None
+    at = line - code.co_firstlineno + 1
+    test: ast.expr | None = None
+    for node in ast.walk(found[0]):
+        if not isinstance(node, (ast.If, ast.Assert)) or node.end_lineno is None:
+            continue
+        if isinstance(node, ast.If):
+            body = [s for s in node.body if s.lineno <= at <= (s.end_lineno or 0)]
+            if not any(isinstance(statement, ast.Raise) for statement in body):
+                continue
+        if node.lineno <= at <= node.end_lineno:
+            test = node.test  # the innermost comes last
+    return test
 
 
 class Reader:
@@ -74,7 +96,7 @@ class Reader:
         function = inspect.unwrap(function) if callable(function) else function
         code = getattr(function, "__code__", None)
         if code not in self._seen:
-            found = definition(function)
+            found = definition(code)
             self._seen[code] = _read(*found) if found else Clues()
         return self._seen[code]
 
@@ -98,7 +120,7 @@ class Reader:
         return made
 
 
-def _read(function: ast.FunctionDef | ast.AsyncFunctionDef, text: str) -> Clues:
+def _read(function: _Definition, text: str) -> Clues:
     clues = Clues()
     arguments = function.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
@@ -113,7 +135,7 @@ def _read(function: ast.FunctionDef | ast.AsyncFunctionDef, text: str) -> Clues:
     return clues
 
 
-def _in_order(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+def _in_order(function: _Definition) -> Iterator[ast.AST]:
     """Nodes of the body as they are run, nearly: a statement's value before its targets."""
     nodes = [node for statement in function.body for node in ast.walk(statement)]
     return iter(sorted((n for n in nodes if hasattr(n, "lineno")), key=_place))
@@ -201,6 +223,10 @@ def _look_into_call(
 ) -> None:
     """Subscripts of ``einsum``, the permutation of a transpose."""
     match function, args:
+        case ast.Attribute(value=value, attr="get"), [ast.Constant(value=str(key)), *_]:
+            if name := known(value):
+                seen = clues.keys.setdefault(name, [])
+                seen += [key] * (key not in seen)
         case ast.Attribute(attr="einsum"), [ast.Constant(value=str(subscripts)), *operands]:
             for operand, letters in zip(
                 operands, subscripts.split("->")[0].replace(" ", "").split(","), strict=False
@@ -226,7 +252,7 @@ def _look_into_call(
 
 
 def _documented(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, text: str, names: list[str]
+    function: _Definition, text: str, names: list[str]
 ) -> Mapping[str, tuple[str, ...]]:
     """Axes that the docstring or a comment in the signature gives, as in ``x: (B, H, W, C)``."""
     found: dict[str, tuple[str, ...]] = {}
@@ -246,7 +272,7 @@ def _documented(
         match = re.match(r".*?\b(\w+)\s*(:[^#]*)?,?\s*\)?:?\s*#(.*)", line)
         if match and match[1] in arrays and (said := axes_in(match[3])):
             found.setdefault(match[1], said)
-    if not found and len(arrays) > 0 and (said := axes_in(docstring.split("\n\n")[0])):
+    if not found and arrays and (said := axes_in(docstring.split("\n\n")[0])):
         found[arrays[0]] = said
     return found
 

@@ -13,8 +13,8 @@ Verdict = Literal["CONFIRMED", "REFUTED", "INCONCLUSIVE"]
 class Recipe:
     """How to build what is run, and how to call it: the arguments of both, as source.
 
-    In them, ``rngs`` is an ``nnx.Rngs`` of distinct named streams, ``train`` the mode that is tried,
-    ``key`` a key, and ``x[2, 4]``, ``ids[2, 4]``, ``mask[2, 4]`` are arrays of that shape: float32,
+    In them, ``rngs`` is an ``nnx.Rngs`` of distinct named streams, ``train`` the mode that is
+    tried, ``key`` a key, and ``x[2, 4]``, ``ids[2, 4]``, ``mask[2, 4]`` are arrays of that shape: float32,
     int32 and bool. The names of the file are there too, and ``jax``, ``jnp``, ``nnx``, ``np``.
     ``...`` stands for an argument that is not known. ``init`` is None where nothing is built: the
     flagged code is a function.
@@ -77,7 +77,7 @@ class Outcome:
     evidence: str
     """One line, in the reader's words; for INCONCLUSIVE, why."""
     reason: str = ""
-    """For INCONCLUSIVE, its kind in one or two words, to count by: ``missing module``, ``time``..."""
+    """For INCONCLUSIVE, its kind in one or two words: ``missing module``, ``time``..."""
     fix_verdict: Verdict | None = None
     """What was seen of the fixed code: REFUTED means that the symptom is gone."""
     seconds: float = 0.0

@@ -13,7 +13,7 @@ from flake8_nnx_mode.confirm.marks import HANDLE
 from flake8_nnx_mode.confirm.teller import Teller
 
 
-class MissingModule(Exception):
+class MissingModuleError(Exception):
     """Something is needed of a module that cannot be imported here."""
 
     def __init__(self, module: str, why: str) -> None:
@@ -41,7 +41,7 @@ class Missing:
     __ror__ = __or__
 
     def _raise(self, *args: object, **kwargs: object) -> Any:
-        raise MissingModule(*self._said)
+        raise MissingModuleError(*self._said)
 
     __call__ = __iter__ = __bool__ = __len__ = __mro_entries__ = _raise
 
@@ -63,8 +63,8 @@ class Program:
         """Run it in a namespace of its own, which is returned.
 
         Raises:
-            BaseException: whatever its statements raise; MissingModule where one needs what could not
-                be imported.
+            BaseException: whatever its statements raise; MissingModuleError where one needs what
+                could not be imported.
         """
         if self._code is None:
             self._code = compile(_tolerant(self.tree), self.path, "exec", dont_inherit=True)

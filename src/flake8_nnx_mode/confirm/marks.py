@@ -42,7 +42,7 @@ def mark(
         return None
     source = ast.get_source_segment(text, chosen) or ""
     change = _Change(chosen, lenient)
-    marked = change.visit(_copy_on_path(tree, chosen))
+    marked: ast.Module = change.visit(_copy_on_path(tree, chosen))
     lines = range(chosen.lineno, (chosen.end_lineno or chosen.lineno) + 1)
     return Marked(ast.fix_missing_locations(marked), source, change.discards, lines)
 
@@ -51,10 +51,12 @@ def _choose(
     tree: ast.Module, start: tuple[int, int], end: tuple[int, int], expression: bool
 ) -> ast.expr | None:
     """The innermost call around the span within its statement, else the smallest expression."""
+    statement: ast.stmt | None = None
     smallest: ast.expr | None = None
     call: ast.Call | None = None
     for node in _path(tree, start, max(start, end)):
         if isinstance(node, ast.stmt):
+            statement = node
             smallest, call = getattr(node, "value", None), None
         elif isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
             smallest = node
@@ -62,6 +64,8 @@ def _choose(
                 call = node
             elif isinstance(node, ast.Lambda):
                 call = None
+    if smallest is None and isinstance(statement, ast.FunctionDef) and statement.decorator_list:
+        return statement.decorator_list[-1]  # what is flagged is the function, as it is compiled
     return smallest if expression else call or smallest
 
 
@@ -90,7 +94,7 @@ def _positioned(node: ast.AST) -> Iterator[ast.AST]:
             yield from _positioned(child)
 
 
-def _start(node: ast.AST) -> tuple[int, int]:
+def _start(node: Any) -> tuple[int, int]:
     decorators = getattr(node, "decorator_list", None)
     first = decorators[0] if decorators else node
     return first.lineno, first.col_offset
@@ -117,7 +121,7 @@ class _Change(ast.NodeTransformer):
         self._lenient = lenient
         self.discards = False
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
         if node is self._chosen:
             self.generic_visit(node)
             return ast.copy_location(_telling(self._chosen), node)
@@ -153,7 +157,7 @@ class _Change(ast.NodeTransformer):
         return ast.copy_location(both, statement)
 
 
-def _telling(node: ast.expr) -> ast.expr:
+def _telling(node: ast.expr) -> Any:
     begin = ast.Call(_handle("begin"), [], [])
     if isinstance(node, ast.Call):
         return _located(

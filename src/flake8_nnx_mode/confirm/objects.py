@@ -33,7 +33,7 @@ class Leaf:
 
 
 def walk(root: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Everything inside ``root`` that is an object with attributes, with its path; parents first."""
+    """Everything inside ``root`` that has attributes or elements, with its path; parents first."""
     seen: set[int] = set()
     left: list[tuple[str, object]] = [(path, root)]
     while left and len(seen) < _MOST:

@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ from flake8_nnx_mode.confirm.teller import FLAGGED, TOLD, Event, Teller
 from flake8_nnx_mode.confirm.values import LEAF, Draw, Reading, Values
 
 _CALL = "nnx_confirm_call_"
+SEED = 104_729
+"""Of keys that are given; hardly one that code names itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Placeholder:
     def array(self, label: str) -> Any:
         """A traced array of which only ``label`` is known."""
         if self.dtype == "key":
-            return LEAF.bind(jax.random.key(0), label=label)
+            return LEAF.bind(jax.random.key(SEED), label=label)
         return LEAF.bind(jnp.zeros(self.shape, self.dtype), label=label)
 
 
@@ -59,7 +61,7 @@ class Play:
     """One run: what is built, then called some times, in one mode."""
 
     calls: list[Call] = field(default_factory=list)
-    stage: str = "init"
+    stage: Literal["init", "call"] = "init"
     error: BaseException | None = None
     inside: bool = False
     """Whether the error came up while the flagged expression was evaluated."""
@@ -188,9 +190,9 @@ def _arrays(returned: Any) -> list[Any]:
 
 
 def _read(result: Play, closed: Any, kept: Sequence[Any]) -> None:
-    reading = Reading(result.values, closed)
+    reading = Reading(result.values, closed, FLAGGED)
     outputs = reading.outputs
-    result.flagged = {n for n, scope in reading.scopes.items() if FLAGGED in scope}
+    result.flagged = reading.flagged
     for done, (start, before, after, labels, arrays) in zip(result.calls, kept, strict=True):
         middle = start + len(before)
         end = middle + len(after)

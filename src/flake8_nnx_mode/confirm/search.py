@@ -11,10 +11,14 @@ from typing import Any, Literal
 
 from flake8_nnx_mode.confirm.arguments import GIVEN, Decisions, Draft, Guesser, Pick, Value
 from flake8_nnx_mode.confirm.jobs import Recipe
-from flake8_nnx_mode.confirm.steering import Failure, moves
+from flake8_nnx_mode.confirm.steering import Failure, Place, moves
 
 _WIDEST = 24  # moves that are kept of one failure
 _BUILDS = 4
+_PRICES = {1: -2.0, 0: 0.5, -1: 1.5}  # of having come further, standing still, falling back
+_PATIENCE = 24  # trials without getting further
+_HOPELESS = (ImportError, NotImplementedError, OSError)
+_HOPELESS_TRIALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,14 @@ def search(
 
 @dataclass(frozen=True, slots=True)
 class _Node:
+    """Decisions that are to be tried."""
+
     decisions: Decisions
     cost: float
-    progress: tuple[int, ...]
-    """How far the attempt came that this one grew from."""
+    reached: Place = ()
+    """Where the attempt ended that this one grew from."""
+    steps: int = 0
+    """How often an attempt on the way came further than the one before."""
 
 
 class _Search:
@@ -112,11 +120,15 @@ class _Search:
         self.frozen: dict[str, Value | Pick] = {}
 
     def run(self, limit: int, deadline: float) -> Recipe:
-        for start in self._starts():
-            self._push(_Node({**start[1], **self.frozen}, start[0], ()))
+        for cost, decisions in self._starts():
+            self._push(_Node({**decisions, **self.frozen}, cost))
         seen: set[Recipe] = set()
-        best: tuple[tuple[int, ...], BaseException | None] = ((), None)
+        known: set[tuple[Any, ...]] = set()
+        furthest: tuple[tuple[int, int], BaseException | None] = ((-1, 0), None)
+        idle = hopeless = 0
         while self.heap and len(seen) < limit and time.monotonic() < deadline:
+            if idle > _PATIENCE or hopeless >= _HOPELESS_TRIALS:
+                break
             _, _, node = heapq.heappop(self.heap)
             recipe, draft = self.write(node.decisions)
             if recipe in seen:
@@ -126,27 +138,30 @@ class _Search:
             if attempt.good or attempt.error is None:
                 return recipe
             failure = Failure(attempt.error, attempt.stage, draft.slots, draft.sizes)
-            progress = _progress(failure)
-            if progress > best[0] or best[1] is None:
-                best = (progress, attempt.error)
-            self._grow(node, failure, progress)
+            hopeless += isinstance(attempt.error, _HOPELESS)
+            gain = _gain(node.reached, failure.reached)
+            if failure.reached in known:
+                gain = min(gain, 0)
+            known.add(failure.reached)
+            idle = 0 if gain > 0 else idle + 1
+            steps = node.steps + (gain > 0)
+            if (failure.reached[0][1], steps) > furthest[0]:
+                furthest = ((failure.reached[0][1], steps), attempt.error)
+            self._grow(node, failure, gain, steps)
         tried = f"no arguments found in {len(seen)} trial{'s' * (len(seen) != 1)}"
-        raise NotFound(f"{tried}: {_line(best[1])}" if best[1] else tried, best[1])
+        last = furthest[1]
+        raise NotFound(f"{tried}: {_line(last)}" if last else tried, last)
 
     def _push(self, node: _Node) -> None:
         heapq.heappush(self.heap, (node.cost, next(self.order), node))
 
-    def _grow(self, node: _Node, failure: Failure, progress: tuple[int, ...]) -> None:
+    def _grow(self, node: _Node, failure: Failure, gain: int, steps: int) -> None:
         """Getting further is what counts; standing still costs, falling back costs more."""
-        if progress > node.progress:
-            base = node.cost - 2.0
-        else:
-            base = node.cost + (0.5 if progress == node.progress else 1.5)
+        base = node.cost + _PRICES[gain]
         for move in moves(failure)[:_WIDEST]:
-            if any(path in self.frozen for path in move.decisions):
-                continue
-            decisions = {**node.decisions, **move.decisions}
-            self._push(_Node(decisions, base + move.cost, max(progress, node.progress)))
+            if not any(path in self.frozen for path in move.decisions):
+                decisions = {**node.decisions, **move.decisions}
+                self._push(_Node(decisions, base + move.cost, failure.reached, steps))
 
     def write(self, decisions: Decisions) -> tuple[Recipe, Draft]:
         """The recipe under these decisions."""
@@ -158,14 +173,14 @@ class _Search:
         init = _whole(self.pinned.init)
         if init is None:
             init = draft.arguments(target, "init")
-        draft.know(target)  # type: ignore[arg-type]
-        call: str | None = None
-        if self.subject.method is not None:
-            call = _whole(self.pinned.call)
-            if call is None:
-                method, bound = self._method()
-                call = draft.arguments(method, "call", bound=bound)
-        return Recipe(init, call), draft
+        if self.subject.method is None:
+            return Recipe(init, None), draft
+        draft.know(target)
+        said = _whole(self.pinned.call)
+        if said is None:
+            method, bound = self._method()
+            said = draft.arguments(method, "call", bound=bound)
+        return Recipe(init, said), draft
 
     def _method(self) -> tuple[Any, bool]:
         name = self.subject.method or ""
@@ -234,10 +249,18 @@ def _whole(text: str | None) -> str | None:
     return None if any(holes) else text
 
 
-def _progress(failure: Failure) -> tuple[int, ...]:
-    """How far an attempt came: built or not, then the lines it reached, from the outside in."""
-    lines = [frame.line for frame in failure.users[-6:] if frame.function != "<module>"]
-    return (int(failure.stage == "call"), *lines)
+def _gain(before: Place, now: Place) -> int:
+    """1 if an attempt came further than the one before, -1 if less far, 0 if it stands still.
+
+    Lines can be compared within one function only; where the ways part, it is another error, and
+    that is what was wanted.
+    """
+    for (code, line), (other, reached) in zip(before, now, strict=False):
+        if code is not other:
+            return 1
+        if line != reached:
+            return 1 if reached > line else -1
+    return 1 if len(before) != len(now) else 0
 
 
 def _line(error: BaseException | None) -> str:

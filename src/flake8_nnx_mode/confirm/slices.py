@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flake8_nnx_mode.model import Position, Span
 
@@ -88,14 +89,14 @@ def offset(text: str, at: Position) -> tuple[int, int]:
     return at.line, len(line[: at.column].encode())
 
 
-def _begin(node: ast.AST) -> tuple[int, int]:
+def _begin(node: Any) -> tuple[int, int]:
     first = min(getattr(node, "decorator_list", []) or [node], key=lambda n: n.lineno)
     column = first.col_offset - 1 if first is not node else first.col_offset  # the `@`
     return first.lineno, max(column, 0)
 
 
-def _end(node: ast.AST) -> tuple[int, int]:
-    return node.end_lineno or node.lineno, node.end_col_offset or 0  # type: ignore[attr-defined]
+def _end(node: Any) -> tuple[int, int]:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
 
 
 def cut(tree: ast.Module, root: int, *, extra: Iterable[str] = ()) -> Slice:

@@ -3,19 +3,26 @@
 A rule reads one kind of complaint: what the error says, on which line, with which values about.
 """
 
+import ast
 import linecache
 import math
 import re
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flake8_nnx_mode.confirm.arguments import Array, Pick, Slot, Value
+from flake8_nnx_mode.confirm.clues import condition
 
 _LIBRARIES = re.compile(
     r"[\\/](site-packages|dist-packages)[\\/](jax|jaxlib|flax|numpy|einops|jaxtyping)[\\/]"
 )
 _WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+Place = tuple[tuple[Any, int], ...]
+"""Where an attempt ended: its stage, then functions and lines, from the outside in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +37,24 @@ class Move:
 class Frame:
     """One level of the traceback."""
 
-    function: str
-    path: str
+    code: types.CodeType
     line: int
     values: Mapping[str, Any]
+    names: dict[str, Any]
+    """The names of the module around."""
 
     @property
     def text(self) -> str:
         """The line of source."""
-        return linecache.getline(self.path, self.line).strip()
+        return linecache.getline(self.code.co_filename, self.line).strip()
+
+    def value(self, expression: ast.expr) -> Any:
+        """What an expression of the function was worth when it failed; None if that is unknown."""
+        try:
+            code = compile(ast.Expression(expression), "<condition>", "eval")
+            return eval(code, self.names, dict(self.values))
+        except Exception:
+            return None
 
 
 @dataclass(slots=True)
@@ -57,16 +73,20 @@ class Failure:
         self.message = _said(self.error)
         trace = self.error.__traceback__
         while trace is not None:
-            code, frame = trace.tb_frame.f_code, trace.tb_frame
-            self.frames.append(
-                Frame(code.co_name, code.co_filename, trace.tb_lineno, frame.f_locals)
-            )
+            at = trace.tb_frame
+            self.frames.append(Frame(at.f_code, trace.tb_lineno, at.f_locals, at.f_globals))
             trace = trace.tb_next
+
+    @property
+    def reached(self) -> Place:
+        """Where the attempt ended."""
+        stage = (None, int(self.stage == "call"))
+        return (stage, *((frame.code, frame.line) for frame in self.users[-8:]))
 
     @property
     def users(self) -> list[Frame]:
         """The frames that are not of a library."""
-        return [frame for frame in self.frames if not _LIBRARIES.search(frame.path)]
+        return [frame for frame in self.frames if not _LIBRARIES.search(frame.code.co_filename)]
 
     @property
     def arrays(self) -> list[tuple[Slot, Array]]:
@@ -132,7 +152,7 @@ def _layer(failure: Failure) -> Iterator[Move]:
     """A layer of flax was given what it does not take: it knows what it takes."""
     for frame in reversed(failure.frames):
         layer = frame.values.get("self")
-        if not type(layer).__module__.startswith("flax.nnx.nn") or frame.function != "__call__":
+        if not type(layer).__module__.startswith("flax.nnx.nn") or frame.code.co_name != "__call__":
             continue
         given = next(
             (frame.values[n] for n in ("inputs", "inputs_q", "x") if n in frame.values), None
@@ -231,6 +251,153 @@ def _renumbered(failure: Failure, got: int, wanted: int, cost: float) -> Iterato
             other = wanted if slot.number == got else got
             if other > 0:
                 yield Move(cost + 0.2 * failure.distance(slot), {slot.path: str(other)})
+
+
+def _condition(failure: Failure) -> Iterator[Move]:
+    """What the code itself tested before it raised, with both sides worked out."""
+    if not failure.users:
+        return
+    frame = failure.users[-1]
+    test = condition(frame.code, frame.line)
+    for node in ast.walk(test) if test else ():
+        match node:
+            case ast.Compare(
+                left=ast.BinOp(left=number, op=ast.Mod(), right=divisor),
+                comparators=[ast.Constant(value=0)],
+            ):
+                yield from _made_divisible(failure, frame.value(number), frame.value(divisor))
+            case ast.Compare(left=left, ops=[ast.In() | ast.NotIn()], comparators=[right]):
+                yield from _one_of(failure, frame.value(left), frame.value(right))
+            case ast.Compare(left=left, comparators=[right]):
+                yield from _compared(failure, frame, left, right)
+                yield from _compared(failure, frame, right, left)
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                for slot in failure.slots.values():
+                    if slot.name == name and slot.is_empty and slot.options > 1:
+                        yield Move(0.1, {slot.path: Pick(1)})
+            case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), cls]):
+                if frame.value(cls) is dict:
+                    for slot in failure.slots.values():
+                        if slot.name == name:
+                            yield Move(0.3, {slot.path: "{}"})
+
+
+def _made_divisible(failure: Failure, number: Any, divisor: Any) -> Iterator[Move]:
+    if not isinstance(number, int) or not isinstance(divisor, int) or divisor < 1:
+        return
+    common = math.lcm(number, divisor)
+    for slot in failure.slots.values():
+        near = 0.2 * failure.distance(slot)
+        if slot.number == number and 0 < common <= 4096:
+            yield Move(0.2 + near, {slot.path: str(common)})
+            yield Move(0.3 + near, {slot.path: str(divisor)})
+        if slot.number == divisor:
+            yield Move(0.4 + near, {slot.path: str(math.gcd(number, divisor))})
+    for slot, array in failure.arrays:
+        if number in array.shape and common <= 1024:
+            shape = [common if size == number else size for size in array.shape]
+            yield _shaped(slot, array, shape, 0.3 + 0.2 * failure.distance(slot))
+
+
+def _one_of(failure: Failure, given: Any, allowed: Any) -> Iterator[Move]:
+    if not isinstance(allowed, (list, tuple, set, frozenset, dict)) or len(allowed) > 50:
+        return
+    for slot in failure.slots.values():
+        if slot.chosen in (repr(given), str(given)):
+            for number, value in enumerate(list(allowed)[:5]):
+                if isinstance(value, (str, int, float)):
+                    yield Move(0.1 + 0.1 * number, {slot.path: repr(value)})
+
+
+def _compared(failure: Failure, frame: Frame, side: ast.expr, other: ast.expr) -> Iterator[Move]:
+    """``side`` is what was given, ``other`` what it is held against."""
+    wanted, got = frame.value(other), frame.value(side)
+    if isinstance(wanted, bool) or not isinstance(wanted, (int, tuple)) or wanted == got:
+        return
+    match side:
+        case ast.Attribute(value=value, attr="ndim") | ast.Call(
+            func=ast.Name(id="len"), args=[ast.Attribute(value=value, attr="shape")]
+        ):
+            if isinstance(wanted, int):
+                yield from _for_value(failure, frame, value, lambda shape: _refit(failure, shape, wanted))
+        case ast.Subscript(value=ast.Attribute(value=value, attr="shape"), slice=index):
+            at = frame.value(index)
+            if isinstance(at, int) and isinstance(wanted, int):
+                yield from _for_value(failure, frame, value, lambda shape: _at(shape, at, wanted))
+    if isinstance(got, int) and isinstance(wanted, int) and not isinstance(got, bool):
+        yield from _swapped(failure, got, wanted, 0.4)
+    if isinstance(got, tuple) and isinstance(wanted, tuple):
+        for slot, array in failure.arrays:
+            changed = _followed(array.shape, got, wanted)
+            if changed != array.shape and all(isinstance(size, int) for size in changed):
+                yield _shaped(slot, array, changed, 0.3)
+
+
+def _refit(failure: Failure, shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return _with_rank(Array("x", shape), rank, failure.roles) if rank < 7 else shape
+
+
+def _at(shape: tuple[int, ...], index: int, size: int) -> tuple[int, ...]:
+    sizes = list(shape)
+    if -len(sizes) <= index < len(sizes) and size > 0:
+        sizes[index] = size
+    return tuple(sizes)
+
+
+def _for_value(
+    failure: Failure,
+    frame: Frame,
+    expression: ast.expr,
+    change: Callable[[tuple[int, ...]], tuple[int, ...]],
+) -> Iterator[Move]:
+    """The slots that an expression may hold, changed."""
+    shape = _shape_of(frame.value(expression))
+    name = getattr(expression, "id", getattr(expression, "attr", ""))
+    for slot, array in failure.arrays:
+        if slot.name == name or array.shape == shape:
+            yield _shaped(slot, array, change(array.shape), 0.1 + 0.2 * (slot.name != name))
+
+
+def _swapped(failure: Failure, got: int, wanted: int, cost: float) -> Iterator[Move]:
+    """A size that is met where another is wanted, wherever it came from."""
+    if wanted < 1 or wanted > 100_000:
+        return
+    for slot, array in failure.arrays:
+        far = cost + 0.2 * failure.distance(slot)
+        if got in array.shape:
+            last_only = array.shape[-1] == got
+            if last_only and array.shape.count(got) > 1:
+                yield _shaped(slot, array, (*array.shape[:-1], wanted), far)
+                rest = [wanted if size == got else size for size in array.shape[:-1]]
+                yield _shaped(slot, array, (*rest, array.shape[-1]), far + 0.1)
+            else:
+                yield _shaped(slot, array, [wanted if s == got else s for s in array.shape], far)
+        inner = math.prod(array.shape[1:-1])
+        if len(array.shape) == 4 and inner == got:
+            side = math.isqrt(wanted)
+            if side * side == wanted:
+                yield _shaped(slot, array, (array.shape[0], side, side, array.shape[-1]), far)
+        if len(array.shape) == 3 and array.shape[1] == got:
+            yield _shaped(slot, array, (array.shape[0], wanted, array.shape[2]), far)
+    yield from _renumbered(failure, got, wanted, cost + 0.2)
+
+
+def _spoken_of(failure: Failure) -> Iterator[Move]:
+    """Two numbers of the message, one of which is a size of ours."""
+    first = failure.message.split("\n")[0]
+    numbers = [int(n) for n in re.findall(r"(?<![\w.])\d{1,5}(?![\w.])", first)]
+    for got, wanted in ((a, b) for a in numbers[:4] for b in numbers[:4] if a != b):
+        yield from _swapped(failure, got, wanted, 0.7)
+
+
+def _mode(failure: Failure) -> Iterator[Move]:
+    """A rate above zero needs what a rate of zero does not."""
+    words = failure.message.lower()
+    raised = [slot for slot in failure.slots.values() if slot.is_rate]
+    if raised and any(word in words for word in ("deterministic", "rngs", "dropout", "rate")):
+        yield Move(
+            0.3, {slot.path: None if slot.may_be_left_out else "0.0" for slot in raised}
+        )
 
 
 _RANKS = tuple(
@@ -394,10 +561,9 @@ def _nothing(failure: Failure) -> Iterator[Move]:
     """None where a value is needed."""
     about_none = "NoneType" in failure.message or " None" in failure.message
     for slot in failure.slots.values():
-        if slot.is_none and slot.options > 1:
+        if slot.is_empty and slot.options > 1:
             near = failure.distance(slot)
-            mentioned = near == 0
-            if about_none or mentioned:
+            if about_none or near == 0:
                 yield Move(0.3 + 0.3 * near + (not about_none), {slot.path: Pick(1)})
 
 
@@ -426,6 +592,19 @@ def _keys_about(failure: Failure, missing: Any) -> list[str]:
         if isinstance(value, dict) and missing not in value:
             found += [key for key in value if isinstance(key, str)]
     return found[:4]
+
+
+def _member(failure: Failure) -> Iterator[Move]:
+    """A dictionary of ours lacks what the code asks for by another way than ``[]``."""
+    frame = failure.users[-1] if failure.users else None
+    test = condition(frame.code, frame.line) if frame else None
+    asked = [node.id for node in ast.walk(test) if isinstance(node, ast.Name)] if test else []
+    asked += [word for word in _WORD.findall(failure.message.split("\n")[0]) if "_" in word]
+    for slot in failure.slots.values():
+        if str(slot.chosen).startswith("{"):
+            for name in dict.fromkeys(asked):
+                if f"{slot.path}.{name}" not in failure.slots and name not in failure.slots:
+                    yield Move(0.4, {f"{slot.path}.{name}": Pick(0)})
 
 
 _QUOTED = re.compile(r"['\"]([\w.+-]{1,30})['\"]")
@@ -487,6 +666,11 @@ def _divisible(failure: Failure) -> Iterator[Move]:
     if not _DIVIDE.search(failure.message + (failure.users[-1].text if failure.users else "")):
         return
     asked = {int(n) for n in re.findall(r"\b\d{1,4}\b", failure.message)}
+    if named := re.search(r"divi[sd]\w* by\D*?(?:.*=\s*)?\(?(\d+)", failure.message):
+        for slot in failure.slots.values():
+            if slot.number and failure.distance(slot) == 0:
+                common = math.lcm(slot.number, max(1, int(named[1])))
+                yield Move(0.2, {slot.path: str(common)})
     for features in (32, 64, 16):
         if failure.roles["features"] != features:
             yield Move(0.4 + features / 1000, {"size.features": str(features)})
@@ -540,6 +724,9 @@ def _anything(failure: Failure) -> Iterator[Move]:
 
 _RULES: tuple[_Rule, ...] = (
     _layer,
+    _condition,
+    _mode,
+    _spoken_of,
     _rank,
     _contraction,
     _broadcast,
@@ -548,6 +735,7 @@ _RULES: tuple[_Rule, ...] = (
     _signature,
     _nothing,
     _attribute,
+    _member,
     _choice,
     _other_type,
     _divisible,

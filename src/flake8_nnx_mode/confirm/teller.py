@@ -106,7 +106,7 @@ class Teller:
         return decorate
 
     def lenient(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Call something that is not flagged; if it refuses its arguments, tell it its mode right."""
+        """Call something that is not flagged; if it refuses that, tell it its mode right."""
         try:
             return function(*args, **kwargs)
         except (TypeError, ValueError, AttributeError) as error:

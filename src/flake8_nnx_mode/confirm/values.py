@@ -1,7 +1,8 @@
 """What a traced computation does with randomness: every value gets a number.
 
-Two values have one number if they are computed in the same way from the same leaves, so that one key
-used twice is seen as such however it is passed on, and a key that depends on no leaf is a constant.
+Two values have one number if they are computed in the same way from the same leaves, so that one
+key used twice is seen as such however it is passed on, and a key that depends on no leaf is a
+constant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-LEAF = core.Primitive("nnx_confirm_leaf")
+LEAF: Any = core.Primitive("nnx_confirm_leaf")
 """Stands for a value that is given: nothing is known of it but its label."""
 LEAF.def_impl(lambda value, *, label: value)
 LEAF.def_abstract_eval(lambda value, *, label: value)
@@ -44,7 +46,7 @@ class Values:
     _kept: list[object] = field(default_factory=list)
 
     def number(self, *how: object) -> int:
-        """The number of the value that is made like that; values in ``how`` are lists of numbers."""
+        """The number of the value that is made like that; a tuple at the end holds operands."""
         known = self._numbers.get(how)
         if known is None:
             known = self._numbers[how] = len(self._made)
@@ -60,9 +62,7 @@ class Values:
         shape = getattr(value, "shape", ())
         dtype = getattr(value, "dtype", type(value))
         try:
-            if getattr(value, "size", 1) <= 64 and not jax.dtypes.issubdtype(
-                dtype, jax.dtypes.extended
-            ):
+            if getattr(value, "size", 1) <= 64 and not jnp.issubdtype(dtype, jax.dtypes.extended):
                 return self.number("constant", str(dtype), shape, np.asarray(value).tobytes())
         except Exception:  # an object of its own kind
             pass
@@ -96,10 +96,11 @@ class Values:
 class Reading:
     """One traced computation, read from its jaxpr."""
 
-    def __init__(self, values: Values, closed: Any) -> None:
+    def __init__(self, values: Values, closed: Any, flag: str) -> None:
         self.draws: list[Draw] = []
-        self.scopes: dict[int, str] = {}
-        """The scopes in which a value was first made."""
+        self.flagged: set[int] = set()
+        """The numbers of what was made in the scope that is flagged."""
+        self._flag = flag
         self._values = values
         constants = [values.constant(c) for c in closed.consts]
         self.outputs = self._read(closed.jaxpr, constants, [], "", frozenset())
@@ -130,7 +131,8 @@ class Reading:
             results = self._equation(eqn, operands, inner, varying)
             for variable, result in zip(eqn.outvars, results, strict=False):
                 env[variable] = result
-                self.scopes.setdefault(result, inner)
+                if self._flag in inner:
+                    self.flagged.add(result)
         return [number(atom) for atom in jaxpr.outvars]
 
     def _equation(

@@ -196,7 +196,11 @@ class _Judge:
             if mistake is None:
                 return None
             found.append(mistake)
-        return found[0] if len({(m.mistake, m.where.at) for m in found}) == 1 else None
+        if len({(m.mistake, m.where.at) for m in found}) != 1:
+            return None
+        if len({m.argument for m in found}) > 1:  # what mends one would break the other
+            return replace(found[0], argument=None, plain=False)
+        return found[0]
 
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(each_guard(self.call.guards))

@@ -1,6 +1,7 @@
 """What confirms a rule's finding on JAX: one function for each kind of mistake, by name.
 
-An oracle is given a ``Case`` and says what it saw. ``Unknown`` is raised where it sees too little.
+An oracle is given a ``Case`` and says what it saw. ``NoVerdictError`` is raised where it sees
+too little.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flax import nnx
 
-from flake8_nnx_mode.confirm.case import Case, Unknown, is_wrong_argument
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError, is_wrong_argument
 from flake8_nnx_mode.confirm.objects import modules
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.oracles.errors import raises
@@ -70,7 +70,7 @@ def mode(case: Case) -> Seen:
             f"a call {case.said(True)} evaluates at the flagged line: told to train, it {missing}"
         )
     if not trains:
-        raise Unknown(
+        raise NoVerdictError(
             "no effect", "nothing at the flagged line depends on the mode, as it was built"
         )
     return refuted(
@@ -92,7 +92,7 @@ def dead_flag(case: Case) -> Seen:
     if not same:
         return refuted("training and evaluation compute different things")
     if not (first.draws or first.statistics):
-        raise Unknown("no effect", "nothing in the call depends on a mode, as it was built")
+        raise NoVerdictError("no effect", "nothing in the call depends on a mode, as it was built")
     effects = Effects(len(first.draws), tuple(first.statistics))
     return confirmed(
         f"calls {case.said(True)} and {case.said(False)} compute the same, and both "

@@ -2,7 +2,7 @@
 
 import re
 
-from flake8_nnx_mode.confirm.case import Case, Unknown
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError
 from flake8_nnx_mode.confirm.jobs import Recipe
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.probe import Play
@@ -24,7 +24,7 @@ def frozen_key(case: Case) -> Seen:
                     training=training,
                 )
     if not drew:
-        raise Unknown("no draw", "nothing was drawn at the flagged line")
+        raise NoVerdictError("no draw", "nothing was drawn at the flagged line")
     return refuted("the noise differs from call to call: its key comes from what changes")
 
 
@@ -44,12 +44,12 @@ def params_noise(case: Case) -> Seen:
             if counts == {"params"}:
                 return confirmed(
                     f"a call {case.said(training)} drew its noise from the count of `params` alone:"
-                    " reseeding `dropout` changes nothing, and layers built later start differently",
+                    " reseeding `dropout` changes nothing, and layers built later differ",
                     training=training,
                 )
             streams |= counts
     if not streams:
-        raise Unknown("no draw", "no noise from a stream was drawn at the flagged line")
+        raise NoVerdictError("no draw", "no noise from a stream was drawn at the flagged line")
     drawn = ", ".join(f"`{name}`" for name in sorted(streams))
     return refuted(f"the noise is drawn from {drawn}, and not from `params` alone")
 
@@ -73,11 +73,11 @@ def key_reuse(case: Case) -> Seen:
                 )
             if draw.repeats:
                 return confirmed(
-                    f"in a call {case.said(training)} each turn of the loop draws with the same key",
+                    f"in a call {case.said(training)} each turn of the loop draws with one key",
                     training=training,
                 )
     if not drew:
-        raise Unknown("no draw", "nothing was drawn at the flagged line")
+        raise NoVerdictError("no draw", "nothing was drawn at the flagged line")
     return refuted("the key is used for one draw only")
 
 
@@ -109,22 +109,22 @@ def constant_fallback(case: Case) -> Seen:
         tested = [event.value for event in default.events]
         if isinstance(next(iter(tested), None), bool) and named[:1] != tested[:1]:
             return confirmed(
-                f"with `nnx.Rngs(0)` the test is {tested[0]}, although its default stream serves every"
-                " name",
+                f"with `nnx.Rngs(0)` the test is {tested[0]}, although its default stream serves"
+                " every name",
                 training=training,
                 recipe=_with(case.recipe, "nnx.Rngs(0)"),
             )
         drew = drew or default.reached
     if not drew:
-        raise Unknown("not reached", "the fallback did not run in any call that was tried")
+        raise NoVerdictError("not reached", "the fallback did not run in any call that was tried")
     return refuted("the noise differs from call to call also where no `rngs` is given")
 
 
 def _with(recipe: Recipe, given: str) -> Recipe:
-    """The recipe with something else in the place of ``rngs``."""
+    """The recipe with something else in the place of ``rngs`` and ``key``."""
 
     def change(text: str | None) -> str | None:
-        return text and re.sub(r"\brngs\b(?!\s*=)", given, text)
+        return text and re.sub(r"\b(rngs|key)\b(?!\s*=)", given, text)
 
     return Recipe(change(recipe.init), change(recipe.call))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from flake8_nnx_mode.confirm.case import Case, Unknown
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError
 from flake8_nnx_mode.confirm.objects import Leaf, leaves
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.oracles.errors import raises
@@ -52,9 +52,9 @@ def lost_state(case: Case) -> Seen:
     if errors:
         return raises(case)
     if not ran:
-        raise Unknown("not reached", "the compiled function was not called")
+        raise NoVerdictError("not reached", "the compiled function was not called")
     if not any(ran):
-        raise Unknown(
+        raise NoVerdictError(
             "no effect", "the function that is compiled changes nothing, as it was called"
         )
     return refuted("what the compiled function changes is changed for its caller, or returned")

@@ -1,6 +1,5 @@
 """Oracles for `set_view` methods, and for calls that make views of models."""
 
-import ast
 import contextlib
 import inspect
 import re
@@ -9,7 +8,7 @@ from typing import Any
 
 from flax import nnx
 
-from flake8_nnx_mode.confirm.case import Case, Unknown, said
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
 from flake8_nnx_mode.confirm.objects import modules
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.oracles.errors import raises
@@ -37,16 +36,18 @@ class _Sibling(nnx.Module):
 
 
 class _Pair(nnx.Module):
-    def __init__(self, module: nnx.Module) -> None:
+    def __init__(self, module: nnx.Module, needs: tuple[str, ...]) -> None:
         self.module = module
         self.sibling = _Sibling()
+        self.needs = needs
+        """Parameters that each view has to name; not what is flagged."""
 
 
 Attributes = dict[str, Any]
 
 
 def _view(pair: _Pair, **modes: Any) -> _Pair:
-    view = nnx.view(pair, **modes)
+    view = nnx.view(pair, **dict.fromkeys(pair.needs, True) | modes)
     assert isinstance(view, _Pair)
     return view
 
@@ -102,7 +103,7 @@ def view_default(case: Case) -> Seen:
                     ),
                 )
     if not tried:
-        raise Unknown("no effect", "no value that was tried changed anything")
+        raise NoVerdictError("no effect", "no value that was tried changed anything")
     return refuted("a view that names another mode leaves this one as it was")
 
 
@@ -137,7 +138,7 @@ def view_truthiness(case: Case) -> Seen:
                         ),
                     )
     if not held:
-        raise Unknown("no effect", "no value that was tried is kept as it is")
+        raise NoVerdictError("no effect", "no value that was tried is kept as it is")
     return refuted("a view can switch the mode on and off")
 
 
@@ -153,14 +154,14 @@ def view_docstring(case: Case) -> Seen:
                 lines=("nnx.view_info(model)",),
             )
         return refuted("`nnx.view_info(model)` reads the docstring")
-    raise Unknown("no view", "there is no `set_view` to call")
+    raise NoVerdictError("no view", "there is no `set_view` to call")
 
 
 def view_swallows(case: Case) -> Seen:
     """A misspelt mode goes unnoticed, or a right one does not arrive."""
-    takes: ast.arguments | None = None
+    there = False
     for pair, parameter, _ in _each_view(case):
-        takes = takes or ast.arguments()
+        there = True
         try:
             _view(pair, nnx_confirm_misspelt=True)
         except ValueError:
@@ -179,27 +180,30 @@ def view_swallows(case: Case) -> Seen:
                     error=error,
                     lines=(f"nnx.view(model, {parameter}=True)",),
                 )
-    if takes is None:
-        raise Unknown("no view", "there is no `set_view` to call")
+    if not there:
+        raise NoVerdictError("no view", "there is no `set_view` to call")
     return refuted("`nnx.view` finds misspelt names, and delivers right ones")
 
 
 def _each_view(case: Case) -> Iterator[tuple[_Pair, str, Any]]:
     """A pair with the flagged module, fresh each time, a parameter of its, a value for it."""
     model = case.built()
-    if not isinstance(model, nnx.Module) or not hasattr(type(model), "set_view"):
-        raise Unknown("no view", "what is flagged is no nnx module with a `set_view`")
+    method = getattr(type(model), "set_view", None)
+    if not isinstance(model, nnx.Module) or method is None:
+        raise NoVerdictError("no view", "what is flagged is no nnx module with a `set_view`")
     parameters = [
         p
-        for p in list(inspect.signature(type(model).set_view).parameters.values())[1:]
+        for p in list(inspect.signature(method).parameters.values())[1:]
         if p.kind is not p.VAR_KEYWORD
     ]
     named = [p for p in parameters if re.search(rf"\b{p.name}\b", case.flagged_text)]
+    required = [p.name for p in parameters if p.default is p.empty and p not in named]
+    needs = tuple(required) if named else ()
     for parameter in named or parameters:
         for sample in _samples(parameter.default, model, parameter.name):
-            yield _Pair(case.built()), parameter.name, sample
+            yield _Pair(case.built(), needs), parameter.name, sample
     if not parameters:
-        yield _Pair(case.built()), "nothing", True
+        yield _Pair(case.built(), ()), "nothing", True
 
 
 def _pairing(modes: str) -> str:
@@ -229,7 +233,7 @@ def view_discarded(case: Case) -> Seen:
         return refuted(f"what `{what}` returns is kept")
     lives = [event.lives for event in done if event.lives is not None]
     if not lives:
-        raise Unknown("no view", f"`{what}` returned no module")
+        raise NoVerdictError("no view", f"`{what}` returned no module")
     if any(lives):
         return refuted(f"what `{what}` returns is kept")
     return confirmed(
@@ -244,7 +248,7 @@ def half_mode(case: Case) -> Seen:
     if not done:
         if saw.error is not None:
             return raises(case)
-        raise Unknown("no modes", "no layer with a mode was seen at the flagged line")
+        raise NoVerdictError("no modes", "no layer with a mode was seen at the flagged line")
     for event in done:
         modes: Mapping[str, list[tuple[str, bool]]] = _by_flag(event.modes)
         dropout, norm = modes.get("deterministic", []), modes.get("use_running_average", [])
@@ -252,8 +256,8 @@ def half_mode(case: Case) -> Seen:
         if trains and any(evaluates for _, evaluates in dropout):
             return confirmed(
                 f"after `{_call_name(case)}`, dropout is off but"
-                f" `{trains[0]}.use_running_average` is still False: the next call normalises by the"
-                " batch and overwrites the running statistics"
+                f" `{trains[0]}.use_running_average` is still False: the next call normalises by"
+                " the batch and overwrites the running statistics"
             )
         draws = [path for path, evaluates in dropout if not evaluates]
         if draws and any(evaluates for _, evaluates in norm):
