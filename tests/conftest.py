@@ -1,11 +1,12 @@
 """What several tests share."""
 
+import difflib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from flake8_nnx_mode import engine
-from flake8_nnx_mode.model import Finding
+from flake8_nnx_mode.model import Finding, Position, Span
 from flake8_nnx_mode.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -36,3 +37,27 @@ def installed_sources(every: int) -> Iterator[Path]:
     files = [f for name in packages for f in sorted((site / name).rglob("*.py"))]
     files += [site / name for name in packages if name.endswith(".py")]
     yield from files[::every]
+
+
+def same_place(old: str, new: str, span: Span) -> Span:
+    """Where in ``new`` the code is that stands at ``span`` of ``old``, as far as lines tell."""
+    before, after = old.splitlines(), new.splitlines()
+    line = span.start.line - 1
+    match = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for _, start, end, new_start, new_end in match.get_opcodes():
+        if start <= line < end:
+            number = min(new_start + line - start, max(new_end - 1, new_start))
+            changed = difflib.SequenceMatcher(None, before[line], after[number], autojunk=False)
+            columns = [_column(changed, span.start.column), _column(changed, span.end.column)]
+            if span.end.line > span.start.line:
+                columns[1] = len(after[number])
+            return Span(Position(number + 1, columns[0]), Position(number + 1, columns[1]))
+    raise AssertionError(f"line {line + 1} is in neither text")
+
+
+def _column(changed: difflib.SequenceMatcher[str], column: int) -> int:
+    """Where a column went; one in the midst of what changed goes to the end of it."""
+    for tag, start, end, new_start, new_end in changed.get_opcodes():
+        if start <= column < end:
+            return new_start + column - start if tag == "equal" else new_start
+    return len(changed.b)

@@ -100,6 +100,7 @@ class Parameter:
 
 
 _EMPTY = inspect.Parameter.empty
+_CALLABLE: Any = collections.abc.Callable
 
 
 class Guesser:
@@ -317,7 +318,9 @@ class Draft:
         if isinstance(decision, Pick):
             decision = options[decision.number % len(options)] if options else None
         chosen: Value = decision() if callable(decision) else decision
-        is_empty = chosen == "None" or (chosen is None and default is not _EMPTY and _is_falsy(default))
+        is_empty = chosen == "None" or (
+            chosen is None and default is not _EMPTY and _is_falsy(default)
+        )
         self.slots[path] = Slot(
             path,
             name,
@@ -414,7 +417,7 @@ class Draft:
             return self._modules(name, path)
         if cls in (tuple, list, dict, set, frozenset) or cls in _ABSTRACT:
             return self._container(cls, (), name, path, clues)
-        if cls is collections.abc.Callable or cls is types.FunctionType:
+        if cls in (_CALLABLE, types.FunctionType):
             return self._callables(name, Any)
         if issubclass(cls, nnx.Variable):
             return [f"nnx.Param({self._array(name, None, path, clues)})"]
@@ -490,9 +493,9 @@ class Draft:
         in_function = path.startswith("call.")
         classes: list[Option] = [
             functools.partial(self.construct, cls, path)
-            for cls in self.guesser.classes(nnx.Module)
+            for cls in self.guesser.classes(nnx.Module)[:6]
             if cls not in self._open
-        ][:4]
+        ]
         features = self.sizes["features"]
         plain: list[Option] = [f"nnx.Linear({features}, {features}, rngs=rngs)"]
         return (classes + self._stand_ins()) if in_function else plain + self._stand_ins() + classes
@@ -511,7 +514,7 @@ class Draft:
     def _container(
         self, origin: type, inner: tuple[Any, ...], name: str, path: str, clues: Clues
     ) -> list[Option]:
-        if origin is collections.abc.Callable:
+        if origin is _CALLABLE:
             return self._callables(name, inner[-1] if inner else Any)
         if issubclass(origin, collections.abc.Mapping):
             return self._mapping(name, path, clues)
@@ -616,8 +619,12 @@ class Draft:
             return ["rngs", "key"]
         if known.is_key(name):
             return ["key", "0"]
+        whole = f"_{name.lower()}_"
         for words, make in _BY_NAME:
-            if any(word in f"_{name.lower()}_" for word in words):
+            if any(word in whole for word in words):
+                return make(self, name, path)
+        for words, make in _BY_LAST_WORD:
+            if whole.endswith(words):
                 return make(self, name, path)
         if clues.strings.get(name):
             return [repr(text) for text in clues.strings[name]]
@@ -912,6 +919,10 @@ _BY_NAME: tuple[tuple[tuple[str, ...], _Maker], ...] = (
         ("_init_", "_initializer_", "activation", "_act_", "_fn_", "_func_", "_nonlin"),
         _some_callable,
     ),
+)
+"""What a word in the name of an unannotated parameter says."""
+
+_BY_LAST_WORD: tuple[tuple[tuple[str, ...], _Maker], ...] = (
     (("_optimizer_", "_opt_"), _from_model(_OPTIMIZER)),
     (("_graphdef_", "_graph_def_"), _from_model("nnx.graphdef({})")),
     (("_metrics_",), _constant("nnx.MultiMetric(loss=nnx.metrics.Average('loss'))")),
@@ -919,7 +930,7 @@ _BY_NAME: tuple[tuple[tuple[str, ...], _Maker], ...] = (
     (("_decoder_", "_policy_", "_critic_", "_actor_", "_generator_", "_student_"), _some_model),
     (("_teacher_", "_discriminator_", "_layer_", "_base_model_"), _some_model),
 )
-"""What a word in the name of an unannotated parameter says."""
+"""What the last word says; ``model_outputs`` is no model."""
 
 
 def _is_rngs(name: str, hint: Any) -> bool:

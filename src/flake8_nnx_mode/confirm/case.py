@@ -1,13 +1,14 @@
 """One finding made ready to run: what is built, how it is called, and in which mode."""
 
 import ast
+import contextlib
 import inspect
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,8 @@ from flake8_nnx_mode.confirm import marks, slices
 from flake8_nnx_mode.confirm.cage import RefusedError
 from flake8_nnx_mode.confirm.jobs import Job, Recipe
 from flake8_nnx_mode.confirm.loading import MissingModuleError, Program
-from flake8_nnx_mode.confirm.objects import set_modes
+from flake8_nnx_mode.confirm.objects import evaluated
+from flake8_nnx_mode.confirm.ondemand import values_on_demand
 from flake8_nnx_mode.confirm.probe import SEED, Placeholder, Play, play, user_frames
 from flake8_nnx_mode.confirm.search import Attempt, NotFound, Subject, search
 from flake8_nnx_mode.confirm.standin import StandIn
@@ -26,9 +28,10 @@ from flake8_nnx_mode.confirm.teller import Teller
 from flake8_nnx_mode.confirm.values import Values
 from flake8_nnx_mode.model import Span
 
+T = TypeVar("T")
 _ALWAYS = ("params", "dropout", "noise", "default")
-_STREAM = re.compile(r"""rngs?\w*(?:\.|\[["'])([a-z_]\w*)|\bRngs\(([^()]*)""")
-_INIT_LIKE = ("__init__", "__post_init__", "setup", "set_view", "reset", "init")
+_STREAM = re.compile(r"""rngs?\w*(?:\.|\[["'])([a-z_]\w*)""")
+_INIT_LIKE = ("__init__", "__post_init__", "setup", "set_view")
 
 
 class NoVerdictError(Exception):
@@ -56,6 +59,17 @@ _REFUSED_CALL = re.compile(
     r"\(\) (got an unexpected keyword|got multiple values|missing \d+ required|takes .* positional)"
 )
 """What Python says of a call that gives a function what it does not take."""
+_RANDOM = re.compile(r"key|rng|seed|step|epoch|index|count|noise", re.IGNORECASE)
+"""Names of parameters that randomness may come from."""
+GIVEN_KEY = "given key"
+"""How the labels of keys begin that a call is given."""
+_ASKED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+"""Errors of code that asks a traced array for its value."""
 _HOPELESS = (MissingModuleError, ModuleNotFoundError, RefusedError, SystemExit)
 """Errors that no other arguments will mend."""
 
@@ -76,8 +90,6 @@ class Conditions:
     """Whether such an error counts wherever it comes from."""
     built_only: bool = False
     """Whether it is enough to build the flagged class."""
-    told: bool = False
-    """Whether the flagged call is to be tried in both modes."""
     declared_only: bool = False
     """Whether there are only streams that the file declares, and no default one."""
     unreached: bool = False
@@ -108,6 +120,7 @@ class Case:
     def __post_init__(self) -> None:
         tree = ast.parse(self.text)
         place = slices.place(tree, self.text, self.span)
+        self._definitions = place.definitions
         self.targets = self._targets(place)
         functions = [d for d in place.definitions if not isinstance(d, ast.ClassDef)]
         self.is_direct = len(functions) < 2
@@ -115,13 +128,18 @@ class Case:
         self.target = self.targets[0]
         self.slice = slices.cut(tree, place.statement)
         self.parameters: list[str] = []
+        """What is called takes these by position."""
+        self.optional: list[str] = []
+        """And it has a default for these."""
         self.guesses: dict[str, str] = {}
         """Parameters without an annotation that were given a module -> its class."""
         self.values = Values()
-        self.teller = Teller(self.job.flags, tell=self.conditions.told, watch=self.conditions.watch)
+        self.teller = Teller(self.job.flags, watch=self.conditions.watch)
         self._plays: dict[tuple[Any, ...], Play] = {}
         self._space: dict[str, Any] | None = None
         self._init: str | None = None
+        self._on_demand = False
+        """Whether traced arrays have values, for code that asks."""
         self._mark(lenient=False)
 
     def _mark(self, *, lenient: bool) -> None:
@@ -159,11 +177,12 @@ class Case:
     def streams(self) -> dict[str, int]:
         """The streams that are given, each with a seed of its own."""
         names = dict.fromkeys(_ALWAYS)
-        for match in _STREAM.finditer(self.text):
-            if match[1] is None:
-                names.update(dict.fromkeys(re.findall(r"\b([a-z_]\w*)\s*=", match[2] or "")))
-            elif not self.conditions.declared_only:
-                names.setdefault(match[1])
+        for node in ast.walk(ast.parse(self.text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Rngs"):
+                names.update(dict.fromkeys(keyword.arg or "" for keyword in node.keywords))
+        if not self.conditions.declared_only:
+            names.update(dict.fromkeys(_STREAM.findall(self.text)))
+        names.pop("", None)
         if self.conditions.declared_only:
             names.pop("default")
         good = [n for n in names if n in _ALWAYS or not hasattr(nnx.Rngs, n)]
@@ -196,22 +215,42 @@ class Case:
     # Runs
 
     def play(
-        self, training: bool, *, recipe: Recipe | None = None, calls: int | None = None
+        self,
+        training: bool,
+        *,
+        recipe: Recipe | None = None,
+        calls: int | None = None,
+        telling: bool | None = None,
+        vary: bool = False,
+        both: bool = False,
     ) -> Play:
-        """Run what is flagged in a mode; the same run is made once."""
+        """Run what is flagged in a mode; the same run is made once.
+
+        Args:
+            training: The mode.
+            recipe: How to build and call, if not as was found.
+            calls: How often, if not as often as usual.
+            telling: Tell the flagged call to train (True) or to evaluate, whatever is written.
+            vary: Give each call other numbers, where they are no arrays.
+            both: Set the modes that modules keep also where the call has a flag.
+        """
         recipe = recipe or self.recipe
         calls = calls or self.calls
-        how = (self.target, training, recipe, calls)
+        how = (self.target, training, recipe, calls, telling, vary, both)
         known = self._plays.get(how)
         if known is None:
-            self.teller.training = training
-            known = self._plays[how] = play(
-                lambda: self._prepare(training, recipe), self.teller, self.values, calls=calls
-            )
+            self.teller.training, self.teller.telling = training, telling
+            with values_on_demand() if self._on_demand else contextlib.nullcontext():
+                known = self._plays[how] = play(
+                    lambda: self._prepare(training, recipe, vary, both),
+                    self.teller,
+                    self.values,
+                    calls=calls,
+                )
         return known
 
     def _prepare(
-        self, training: bool, recipe: Recipe | None
+        self, training: bool, recipe: Recipe | None, vary: bool = False, both: bool = False
     ) -> tuple[dict[str, object], Callable[[int], Any]]:
         if self.target.name is None:
             return {}, lambda number: self.program.load() and None
@@ -239,34 +278,53 @@ class Case:
         env = self.environment(space, training, arrays=False) | {"rngs": rngs}
         text = (recipe and recipe.call) or ""
         args, kwargs = eval(f"__arguments__({text})", env)
-        self.parameters = _parameters(function)
+        self.parameters, self.optional = _parameters(function)
         positional = [f"argument {number + 1}" for number in range(len(args))]
         positional[: len(self.parameters)] = self.parameters[: len(args)]
         roots |= dict(zip(positional, args, strict=False)) | kwargs
         roots = {n: v for n, v in roots.items() if not isinstance(v, Placeholder)}
-        self.guesses = {} if self.target.is_class else _guesses(function, roots)
-        if not _names(text) & {"train"}:
-            set_modes(roots, self.job.flags, training)
+        self.guesses = {} if self.target.is_class else _guesses(function, roots, space)
+        if not training and (both or not _names(text) & {"train"}):
+            evaluated(roots, self.job.flags)  # to train is how models begin
+        others = _scalars(function, args, kwargs) if vary else {}
 
         def call(number: int) -> Any:
-            given, named = _fill((args, kwargs), number)
+            given, named = _fill((args, kwargs), number, filled=self._on_demand)
+            if vary:
+                given = tuple(_other(value, number) for value in given)
+                named = {**others, **named}
+                named = {name: _other(value, number) for name, value in named.items()}
             return _finished(function(*given, **named))
 
         return roots, call
 
     def built(self) -> Any:
-        """The flagged class, built anew.
+        """The flagged class, built anew; to be asked for inside ``traced``."""
+        roots, _ = self._prepare(False, self.recipe)
+        return roots.get("model")
 
-        Its arrays are only shapes.
-        """
-        made: list[Any] = []
+    def traced(self, function: Callable[[], T]) -> T:
+        """What the function returns, run so that arrays are only shapes."""
+        returned: list[T] = []
 
-        def build() -> None:
-            roots, _ = self._prepare(False, self.recipe)
-            made.append(roots.get("model"))
+        def run() -> None:
+            returned.append(function())
 
-        jax.eval_shape(build)
-        return made[0]
+        jax.eval_shape(run)
+        return returned[0]
+
+    @cached_property
+    def reads_flag(self) -> bool:
+        """Whether what encloses the flagged place reads a mode flag that it takes."""
+        function = next(d for d in reversed(self._definitions) if not isinstance(d, ast.ClassDef))
+        nodes = [node for statement in function.body for node in ast.walk(statement)]
+        names = {node.id for node in nodes if isinstance(node, ast.Name)}
+        return bool(names & {*self.job.flags, "locals", "vars"})
+
+    @cached_property
+    def source(self) -> str:
+        """What runs, as source."""
+        return "\n".join(map(ast.unparse, self.slice.statements))
 
     @cached_property
     def flagged_text(self) -> str:
@@ -275,6 +333,12 @@ class Case:
         if len(lines) == 1:
             return lines[0][self.span.start.column : self.span.end.column] or lines[0]
         return "\n".join(lines)
+
+    @property
+    def flagged_line(self) -> str:
+        """The lines that the flagged expression stands on, or the finding."""
+        lines = self.text.splitlines()
+        return "\n".join(lines[self.lines.start - 1 : self.lines.stop - 1])
 
     def find(self) -> None:
         """Work out how to run it, for the first target that reaches the flagged place.
@@ -286,9 +350,13 @@ class Case:
         try:
             self._find_target()
         except NoVerdictError as unknown:
-            if not is_wrong_argument(unknown.__cause__):
+            if is_wrong_argument(unknown.__cause__):
+                self._mark(lenient=True)  # another call is at fault as well, and fails first
+            elif isinstance(unknown.__cause__, _ASKED):
+                self._on_demand = True
+                self._plays.clear()
+            else:
                 raise
-            self._mark(lenient=True)  # another call is at fault as well, and fails first
             self._find_target()
 
     def forget(self) -> None:
@@ -428,9 +496,12 @@ class Case:
                     return f"with {name}={not training}"
         return "in training" if training else "in evaluation"
 
-    def told_error(self, error: BaseException) -> str:
-        """An error in one line."""
-        return said(error)
+    @property
+    def leaves_out(self) -> list[str]:
+        """Parameters that may hold randomness, or choose it, and are not given."""
+        call = _call(self.recipe.call if self.recipe else None)
+        given = {keyword.arg for keyword in call.keywords} | set(self.parameters[: len(call.args)])
+        return [name for name in self.optional if name not in given and _RANDOM.search(name)]
 
     def _refuse(self, saw: Play) -> None:
         if saw.error is not None and not (self.shows(saw) or self.conditions.enough(saw)):
@@ -494,7 +565,9 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
-def _guesses(function: Any, given: Mapping[str, object]) -> dict[str, str]:
+def _guesses(
+    function: Any, given: Mapping[str, object], space: Mapping[str, object]
+) -> dict[str, str]:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -503,20 +576,30 @@ def _guesses(function: Any, given: Mapping[str, object]) -> dict[str, str]:
         name: type(value).__name__
         for name, value in given.items()
         if isinstance(value, nnx.Module)
-        and (name not in parameters or parameters[name].annotation is inspect.Parameter.empty)
+        and (
+            name not in parameters
+            or parameters[name].annotation is inspect.Parameter.empty
+            or any(
+                isinstance(other, type)
+                and issubclass(other, type(value))
+                and other is not type(value)
+                for other in space.values()
+            )
+        )
     }
 
 
-def _parameters(function: Any) -> list[str]:
-    """The names of what it takes by position."""
+def _parameters(function: Any) -> tuple[list[str], list[str]]:
+    """What it takes by position, and what has a default."""
     try:
-        found = inspect.signature(function).parameters.values()
+        found = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return []
-    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return [], []
+    by_position = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return by_position, [p.name for p in found if p.default is not p.empty]
 
 
-def _fill(given: Any, call: int) -> Any:
+def _fill(given: Any, call: int, *, filled: bool) -> Any:
     """What a recipe gives, with arrays of this call in the place of placeholders."""
     count = 0
 
@@ -524,7 +607,8 @@ def _fill(given: Any, call: int) -> Any:
         nonlocal count
         if isinstance(value, Placeholder):
             count += 1
-            return value.array(f"input {count} of call {call + 1}")
+            kind = GIVEN_KEY if value.dtype == "key" else "input"
+            return value.array(f"{kind} {count} of call {call + 1}", filled=filled)
         if type(value) is dict:
             return {name: fill(one) for name, one in value.items()}
         if type(value) in (list, tuple):
@@ -532,6 +616,24 @@ def _fill(given: Any, call: int) -> Any:
         return value
 
     return fill(given)
+
+
+def _scalars(function: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers that parameters have by default, of those that are not given."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return {}
+    return {
+        p.name: p.default
+        for p in parameters[len(args) :]
+        if p.name not in kwargs and type(p.default) in (int, float)
+    }
+
+
+def _other(value: Any, call: int) -> Any:
+    """A number, another one at each call."""
+    return value + call if type(value) in (int, float) else value
 
 
 def _finished(returned: Any) -> Any:
@@ -572,6 +674,8 @@ def _unknown(error: BaseException, what: str) -> NoVerdictError:
         return error
     if isinstance(error, MissingModuleError):
         return NoVerdictError("missing module", str(error))
+    if isinstance(error, RefusedError):
+        return NoVerdictError("refused", str(error))
     if isinstance(error, ModuleNotFoundError):
         return NoVerdictError("missing module", f"`{error.name}` is not installed here")
     why = f"{what} does not run with any arguments that were tried: {said(error)}"

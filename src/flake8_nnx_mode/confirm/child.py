@@ -1,5 +1,6 @@
 """Runs the findings of one file, one after the other; what a caged child does."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -9,10 +10,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from flake8_nnx_mode.confirm import cage
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError
+from flake8_nnx_mode.confirm import ondemand
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
 from flake8_nnx_mode.confirm.jobs import Job, Outcome, Recipe, Task, Verdict
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, registry
+from flake8_nnx_mode.confirm.script import script
 from flake8_nnx_mode.model import Span
 
 Recipes = dict[tuple[str | None, str | None], Recipe]
@@ -24,6 +26,7 @@ def run_job(job: Job, emit: Callable[[Outcome], None]) -> None:
     It ends early where the code has changed jax itself: what is left is run elsewhere.
     """
     sys.path[:0] = [root for root in job.roots if root not in sys.path]
+    ondemand.quiet()
     recipes: Recipes = {}
     untouched = _library()
     for task in job.tasks:
@@ -53,39 +56,80 @@ def run_task(job: Job, task: Task, recipes: Recipes) -> Outcome:
     """Run one finding, and its fixed form."""
     oracle = registry()[task.oracle or ""]
     reason = ""
+    text = ""
+
+    def write(case: Case, seen: Seen) -> None:
+        nonlocal text
+        with contextlib.suppress(Exception, SystemExit):  # the verdict stands without it
+            text = script(case, task.oracle or "", seen, code=task.code, message=task.message)
+
     try:
-        seen = examine(job, oracle, job.text, task.span, recipes)
+        seen = examine(job, oracle, job.text, task.span, recipes, write)
     except NoVerdictError as unknown:
         seen, reason = Seen("INCONCLUSIVE", str(unknown)), unknown.reason
-    refusal = cage.take_refusal()
-    if refusal and seen.verdict == "INCONCLUSIVE":
-        seen, reason = (
-            replace(seen, evidence=f"the code tried to {refusal}, which is refused"),
-            "refused",
-        )
     fix_verdict: Verdict | None = None
     if task.fixed is not None and task.fixed_span is not None:
         try:
             fix_verdict = examine(job, oracle, task.fixed, task.fixed_span, dict(recipes)).verdict
         except NoVerdictError:
             fix_verdict = "INCONCLUSIVE"
-    return Outcome(task.number, seen.verdict, seen.evidence, reason, fix_verdict)
+    return Outcome(task.number, seen.verdict, seen.evidence, reason, fix_verdict, script=text)
 
 
-def examine(job: Job, oracle: Oracle, text: str, span: Span, recipes: Recipes) -> Seen:
-    """What the oracle sees of the finding at ``span`` of ``text``.
+def examine(
+    job: Job,
+    oracle: Oracle,
+    text: str,
+    span: Span,
+    recipes: Recipes,
+    write: Callable[[Case, Seen], None] = lambda case, seen: None,
+) -> Seen:
+    """What the oracle sees of the finding at ``span`` of ``text``; ``write`` is told of a verdict.
 
     Raises:
         NoVerdictError: too little to say.
     """
     case = Case(replace(job, text=text), text, span, oracle, recipes)
     case.find()
-    seen = oracle.examine(case)
-    if not case.guesses:
-        return seen
+    try:
+        seen = oracle.examine(case)
+    except NoVerdictError:
+        raise
+    except Exception as error:  # code that is stranger than the oracle thought
+        raise NoVerdictError("oracle", f"the oracle failed: {said(error)}") from error
+    if seen.verdict == "REFUTED":
+        _must_have_run(case)
+    if case.guesses:
+        seen = _guessed(case, seen)
+    write(case, seen)
+    return seen
+
+
+def _guessed(case: Case, seen: Seen) -> Seen:
+    """What was seen with a model that is only a guess.
+
+    Raises:
+        NoVerdictError: that says nothing.
+    """
     tried = " and ".join(f"a `{kind}` for `{name}`" for name, kind in case.guesses.items())
     if seen.verdict == "REFUTED":
         raise NoVerdictError(
             "guessed model", f"nothing is known of the model; with {tried}, {seen.evidence}"
         )
     return replace(seen, evidence=f"with {tried}, {seen.evidence}")
+
+
+def _must_have_run(case: Case) -> None:
+    """Make sure that what is refuted was tried as a whole.
+
+    Raises:
+        NoVerdictError: something at the flagged line did not happen, or failed.
+    """
+    events = [event for play in (case.play(True), case.play(False)) for event in play.events]
+    failed = next((event.error for event in events if event.error is not None), None)
+    if failed is not None:
+        raise NoVerdictError("caught", f"the flagged line raised, and was caught: {said(failed)}")
+    if any(not event.done for event in events):
+        raise NoVerdictError("caught", "the flagged line raised, and was caught")
+    if case.marked is not None and case.marked.conditional:
+        raise NoVerdictError("not reached", "which part of the flagged line runs depends on a test")

@@ -19,7 +19,8 @@ _RANKED = re.compile(r"\b([1-5])-?d\b", re.IGNORECASE)
 _HARMLESS = frozenset("shape ndim dtype astype size T reshape value at mean sum".split())
 _ARRAY_ATTRIBUTES = _HARMLESS | frozenset(
     "transpose swapaxes flatten ravel squeeze max min std var item copy real imag T mT any all "
-    "get keys items values pop update setdefault argmax argmin dot clip conj repeat round sort take view weak_type aval itemsize nbytes".split()
+    "get keys items values pop update setdefault argmax argmin dot clip conj repeat round sort "
+    "take view weak_type aval itemsize nbytes".split()
 )
 
 
@@ -67,7 +68,7 @@ def definition(code: types.CodeType | None) -> tuple[_Definition, str] | None:
 
 
 def condition(code: types.CodeType, line: int) -> ast.expr | None:
-    """What was tested where this line raises: the test of its ``assert``, or of the ``if`` around."""
+    """What was tested where this line raises: by its ``assert``, or by the ``if`` around."""
     found = definition(code)
     if found is None:
         return None
@@ -102,7 +103,7 @@ class Reader:
 
     def of_class(self, cls: type) -> Clues:
         """What the class says of the parameters of its ``__init__``, in other methods too."""
-        made = self.clues(cls.__init__)
+        made = self.clues(vars(cls).get("__init__", getattr(cls, "__init__", None)))
         reads = {f"self.{attribute}": parameter for attribute, parameter in made.kept.items()}
         for name, function in vars(cls).items():
             if name == "__init__" or not reads or not inspect.isfunction(function):
@@ -141,9 +142,10 @@ def _in_order(function: _Definition) -> Iterator[ast.AST]:
     return iter(sorted((n for n in nodes if hasattr(n, "lineno")), key=_place))
 
 
-def _place(node: ast.AST) -> tuple[int, int]:
+def _place(node: ast.AST) -> tuple[int, bool, int]:
     is_target = isinstance(getattr(node, "ctx", None), ast.Store)
-    return (getattr(node, "end_lineno" if is_target else "lineno"), int(is_target))
+    line = getattr(node, "end_lineno" if is_target else "lineno")
+    return line, is_target, getattr(node, "col_offset", 0)
 
 
 def _look(node: ast.AST, clues: Clues, aliases: dict[str, str], gone: set[str]) -> None:
@@ -204,9 +206,9 @@ def _look(node: ast.AST, clues: Clues, aliases: dict[str, str], gone: set[str]) 
         case ast.Call(func=function, args=args, keywords=keywords):
             if name := known(function):
                 clues.called.add(name)
-            for index, argument in enumerate(args):
+            for place, argument in enumerate(args):
                 if name := known(argument):
-                    clues.passed.setdefault(name, []).append((function, index))
+                    clues.passed.setdefault(name, []).append((function, place))
             for keyword in keywords:
                 if keyword.arg and (name := known(keyword.value)):
                     clues.passed.setdefault(name, []).append((function, keyword.arg))

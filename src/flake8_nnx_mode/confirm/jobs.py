@@ -37,6 +37,8 @@ class Task:
     """The text of the whole file with the rule's fix made."""
     fixed_span: Span | None = None
     """Where in ``fixed`` the finding was."""
+    message: str = ""
+    """What the finding says, for its script."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,18 @@
 
 import ast
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from flake8_nnx_mode.confirm.slices import offset
 from flake8_nnx_mode.model import Span
 
 HANDLE = "__nnx_confirm__"
 """The name under which a snippet finds what is told."""
+
+
+Fate = Literal["used", "discarded", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,19 @@ class Marked:
     tree: ast.Module
     source: str
     """The flagged expression, as written."""
-    discards: bool
-    """Whether it is a statement by itself."""
+    fate: Fate
+    """What becomes of its value."""
+    conditional: bool
+    """Whether something inside it decides if what is flagged is evaluated."""
     lines: range
     """Those that it stands on."""
+    node: ast.expr
+    """The flagged expression."""
+
+    @property
+    def discards(self) -> bool:
+        """Whether its value goes nowhere."""
+        return self.fate == "discarded"
 
 
 def mark(
@@ -37,24 +49,25 @@ def mark(
     in which order, stays the same, and so do the lines.
     """
     start, end = offset(text, span.start), offset(text, span.end)
-    chosen = _choose(tree, start, end, expression)
+    path = list(_path(tree, start, max(start, end)))
+    chosen = _choose(path, expression)
     if chosen is None:
         return None
     source = ast.get_source_segment(text, chosen) or ""
-    change = _Change(chosen, lenient)
-    marked: ast.Module = change.visit(_copy_on_path(tree, chosen))
     lines = range(chosen.lineno, (chosen.end_lineno or chosen.lineno) + 1)
-    return Marked(ast.fix_missing_locations(marked), source, change.discards, lines)
+    at = path.index(chosen) if chosen in path else len(path)
+    conditional = any(isinstance(node, _DECIDES) for node in path[at + 1 :])
+    marked: ast.Module = _Change(lenient).visit(_copy_with(tree, chosen))
+    fate = _fate(path[:at])
+    return Marked(ast.fix_missing_locations(marked), source, fate, conditional, lines, chosen)
 
 
-def _choose(
-    tree: ast.Module, start: tuple[int, int], end: tuple[int, int], expression: bool
-) -> ast.expr | None:
+def _choose(path: Sequence[ast.AST], expression: bool) -> ast.expr | None:
     """The innermost call around the span within its statement, else the smallest expression."""
     statement: ast.stmt | None = None
     smallest: ast.expr | None = None
     call: ast.Call | None = None
-    for node in _path(tree, start, max(start, end)):
+    for node in path:
         if isinstance(node, ast.stmt):
             statement = node
             smallest, call = getattr(node, "value", None), None
@@ -67,6 +80,28 @@ def _choose(
     if smallest is None and isinstance(statement, ast.FunctionDef) and statement.decorator_list:
         return statement.decorator_list[-1]  # what is flagged is the function, as it is compiled
     return smallest if expression else call or smallest
+
+
+_DECIDES = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp)
+
+
+def _fate(path: Sequence[ast.AST]) -> Fate:
+    """What becomes of the value of the expression at the end of ``path``."""
+    number = max((n for n, node in enumerate(path) if isinstance(node, ast.stmt)), default=-1)
+    around = path[number + 1 :]
+    if number < 0 or any(isinstance(node, ast.Lambda | ast.GeneratorExp) for node in around):
+        return "unclear"
+    passes = (ast.IfExp, ast.BoolOp, ast.Tuple, ast.List, ast.ListComp, ast.Await)
+    match path[number]:
+        case ast.Expr():
+            return "discarded" if all(isinstance(node, passes) for node in around) else "used"
+        case ast.Assign([ast.Name(name)]) if name.startswith("_"):
+            return "unclear"
+        case ast.Return():
+            functions = [node for node in path[:number] if isinstance(node, ast.FunctionDef)]
+            if functions and isinstance(functions[-1].returns, ast.Constant):
+                return "unclear"  # `-> None`
+    return "unclear" if any(isinstance(node, ast.BoolOp) for node in around) else "used"
 
 
 def _is_super(node: ast.Call) -> bool:
@@ -104,40 +139,42 @@ def _stop(node: ast.AST) -> tuple[int, int]:
     return node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
 
 
-def _copy_on_path(tree: ast.Module, chosen: ast.AST) -> ast.Module:
-    """A copy of the top-level statement that holds ``chosen``; the others are shared."""
+def _copy_with(tree: ast.Module, chosen: ast.AST) -> ast.Module:
+    """A copy of the top-level statement that holds ``chosen``, tagged; the others are shared."""
     body = []
     for statement in tree.body:
         if any(node is chosen for node in ast.walk(statement)):
-            memo: dict[int, object] = {id(chosen): chosen}  # the transformer knows it by identity
-            statement = copy.deepcopy(statement, memo)
+            setattr(chosen, _TAG, True)
+            statement = copy.deepcopy(statement)
+            delattr(chosen, _TAG)
         body.append(statement)
     return ast.Module(body, [])
 
 
+_TAG = "nnx_confirm_chosen"
+
+
 class _Change(ast.NodeTransformer):
-    def __init__(self, chosen: ast.expr, lenient: Collection[str]) -> None:
-        self._chosen = chosen
+    """Makes the tagged expression tell."""
+
+    def __init__(self, lenient: Collection[str]) -> None:
         self._lenient = lenient
-        self.discards = False
 
     def visit(self, node: ast.AST) -> Any:
-        if node is self._chosen:
+        if hasattr(node, _TAG):
             self.generic_visit(node)
-            return ast.copy_location(_telling(self._chosen), node)
+            return _telling(node)
         if self._lenient and isinstance(node, ast.Call) and self._takes_mode(node):
             self.generic_visit(node)
-            return _located(
-                ast.Call(_handle("lenient"), [node.func, *node.args], node.keywords), node
-            )
-        decorators = getattr(node, "decorator_list", ())
+            new = ast.Call(_handle("lenient"), [node.func, *node.args], node.keywords)
+            return ast.copy_location(new, node)
+        decorators = getattr(node, "decorator_list", [])
         for number, decorator in enumerate(decorators):
-            if decorator is self._chosen:
+            if hasattr(decorator, _TAG):
                 new = ast.Call(_handle("decorator"), [decorator], [])
-                node.decorator_list[number] = _located(new, decorator)  # type: ignore[attr-defined]
+                decorators[number] = ast.copy_location(new, decorator)
                 return node
-        if isinstance(node, ast.Expr) and node.value is self._chosen:
-            self.discards = True
+        if isinstance(node, ast.Expr) and hasattr(node.value, _TAG):
             return self._watched(node)
         return self.generic_visit(node)
 
@@ -149,25 +186,21 @@ class _Change(ast.NodeTransformer):
         )
         return of_self or any(name in self._lenient for name in given)
 
-    def _watched(self, statement: ast.Expr) -> ast.AST:
+    def _watched(self, statement: ast.Expr) -> ast.stmt:
         """The statement, and after it a word that it is over."""
-        telling = ast.copy_location(ast.Expr(_telling(self._chosen)), statement)
-        over = _located(ast.Expr(ast.Call(_handle("over"), [], [])), statement)
-        both = ast.If(ast.Constant(True), [telling, over], [])
-        return ast.copy_location(both, statement)
+        over = ast.Expr(ast.Call(_handle("over"), [], []))
+        told = ast.Expr(_telling(statement.value))
+        both = [ast.copy_location(new, statement) for new in (told, over)]
+        return ast.copy_location(ast.If(ast.Constant(True), both, []), statement)
 
 
-def _telling(node: ast.expr) -> Any:
+def _telling(node: Any) -> ast.expr:
     begin = ast.Call(_handle("begin"), [], [])
     if isinstance(node, ast.Call):
-        return _located(
-            ast.Call(_handle("call"), [begin, node.func, *node.args], node.keywords), node
-        )
-    return _located(ast.Call(_handle("value"), [begin, node], []), node)
-
-
-def _located(new: Any, old: ast.AST) -> Any:
-    return ast.copy_location(new, old)
+        new = ast.Call(_handle("call"), [begin, node.func, *node.args], node.keywords)
+    else:
+        new = ast.Call(_handle("value"), [begin, node], [])
+    return ast.copy_location(new, node)
 
 
 def _handle(what: str) -> ast.expr:

@@ -109,10 +109,10 @@ def _attribute(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any]
     return get, put
 
 
-def set_modes(roots: Mapping[str, object], flags: Mapping[str, bool], training: bool) -> None:
-    """What ``.train()`` and ``.eval()`` do, for every mode flag that a module keeps."""
+def evaluated(roots: Mapping[str, object], flags: Mapping[str, bool]) -> None:
+    """What ``.eval()`` does, for every mode flag that a module keeps."""
     for name, root in roots.items():
         for _, module in modules(root, name):
             for flag, trains in flags.items():
                 if isinstance(vars(module).get(flag), bool):
-                    setattr(module, flag, trains == training)
+                    setattr(module, flag, not trains)

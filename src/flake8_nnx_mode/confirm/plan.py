@@ -180,13 +180,18 @@ def _task(number: int, finding: Finding, text: str) -> Task:
         fixed, _ = applied(text, [finding.fix])
         fixed_span = moved(finding.span, text, finding.fix)
     oracle = oracle_of(finding.code)
-    return Task(number, finding.code, oracle, finding.span, fixed, fixed_span)
+    return Task(
+        number, finding.code, oracle, finding.span, fixed, fixed_span, finding.message
+    )
 
 
 def _module(book: Book, root: Path) -> tuple[str, Path]:
     """The name of a file as Python imports it, and the folder where that name starts."""
     path = book.path
     start = top_package(path).parent
+    above = [f for f in path.parents if f.is_relative_to(root) and (f / "__init__.py").is_file()]
+    if above and len(above[-1].parts) < len(start.parts):
+        start = above[-1].parent  # folders without __init__.py in between are packages as well
     if start == path.parent and _imports_neighbours(book.tree):
         # A package without __init__.py: it starts where the project's other packages do.
         start = next((f for f in (root / "src", root) if path.is_relative_to(f)), start)

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flake8_nnx_mode.confirm.objects import Leaf, leaves
-from flake8_nnx_mode.confirm.teller import FLAGGED, TOLD, Event, Teller
+from flake8_nnx_mode.confirm.teller import ASIDE, FLAGGED, Event, Teller
 from flake8_nnx_mode.confirm.values import LEAF, Draw, Reading, Values
 
 _CALL = "nnx_confirm_call_"
@@ -24,11 +25,15 @@ class Placeholder:
     shape: tuple[int, ...]
     dtype: Any
 
-    def array(self, label: str) -> Any:
-        """A traced array of which only ``label`` is known."""
+    def array(self, label: str, *, filled: bool = False) -> Any:
+        """A traced array of which ``label`` is known; ``filled`` if its values may be asked."""
         if self.dtype == "key":
             return LEAF.bind(jax.random.key(SEED), label=label)
-        return LEAF.bind(jnp.zeros(self.shape, self.dtype), label=label)
+        if not filled:
+            return LEAF.bind(jnp.zeros(self.shape, self.dtype), label=label)
+        some = np.random.default_rng(SEED).normal(size=self.shape)
+        made = np.ones(self.shape, bool) if self.dtype == jnp.bool_ else np.abs(some)
+        return LEAF.bind(jnp.asarray(made, self.dtype), label=label)
 
 
 @dataclass(slots=True)
@@ -38,6 +43,8 @@ class Call:
     draws: list[Draw] = field(default_factory=list)
     writes: dict[str, Leaf] = field(default_factory=dict)
     """What it changed, by label."""
+    written: dict[str, int] = field(default_factory=dict)
+    """The numbers of what it wrote."""
     returned: tuple[int, ...] = ()
     """The numbers of the arrays it returned."""
     events: list[Event] = field(default_factory=list)
@@ -61,6 +68,8 @@ class Play:
     """One run: what is built, then called some times, in one mode."""
 
     calls: list[Call] = field(default_factory=list)
+    building: list[Draw] = field(default_factory=list)
+    """What was drawn before the first call."""
     stage: Literal["init", "call"] = "init"
     error: BaseException | None = None
     inside: bool = False
@@ -70,8 +79,6 @@ class Play:
     held: dict[str, Leaf] = field(default_factory=dict)
     values: Values = field(default_factory=Values)
     flagged: set[int] = field(default_factory=set)
-    told: dict[bool, list[Draw]] = field(default_factory=lambda: {True: [], False: []})
-    """Draws of flagged calls that were told to train (True), or to evaluate."""
 
     @property
     def reached(self) -> bool:
@@ -198,16 +205,14 @@ def _read(result: Play, closed: Any, kept: Sequence[Any]) -> None:
         end = middle + len(after)
         for label, was, now in zip(labels, outputs[start:middle], outputs[middle:end], strict=True):
             if was != now:
-                done.writes[label] = result.held[label]
+                done.writes[label], done.written[label] = result.held[label], now
         done.returned = tuple(outputs[end : end + arrays])
     for draw in reading.draws:
-        told = [training for training, scope in TOLD.items() if scope in draw.scope]
         for number, done in enumerate(result.calls):
-            if f"{_CALL}{number}_" in draw.scope:
-                if told:
-                    result.told[told[0]] += [draw] * (number == 0)
-                else:
-                    done.draws.append(draw)
+            if f"{_CALL}{number}_" in draw.scope and ASIDE not in draw.scope:
+                done.draws.append(draw)
+        if _CALL not in draw.scope:
+            result.building.append(draw)
 
 
 def user_frames(error: BaseException, path: str) -> Iterator[traceback.FrameSummary]:

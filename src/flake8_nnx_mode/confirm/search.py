@@ -5,6 +5,7 @@ import heapq
 import inspect
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from flake8_nnx_mode.confirm.steering import Failure, Place, moves
 
 _WIDEST = 24  # moves that are kept of one failure
 _BUILDS = 4
-_PRICES = {1: -2.0, 0: 0.5, -1: 1.5}  # of having come further, standing still, falling back
+_PRICES = {2: -2.0, 1: -1.0, 0: 0.5, -1: 1.5}  # of what `_gain` says
 _PATIENCE = 24  # trials without getting further
 _HOPELESS = (ImportError, NotImplementedError, OSError)
 _HOPELESS_TRIALS = 4
@@ -49,14 +50,14 @@ class Attempt:
     """Whether this is what is wanted: it ran, or it failed in the way that is to be shown."""
 
 
-class NotFound(Exception):
+class NotFound(Exception):  # noqa: N818 - nothing went wrong
     """No arguments were found."""
 
     def __init__(self, reason: str, last: BaseException | None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.last = last
-        """The error of the attempt that came furthest."""
+        """The error that most attempts ran into, of those that came to the call."""
 
 
 def search(
@@ -79,14 +80,14 @@ def search(
         seconds: how long at most.
 
     Raises:
-        NotFound: none were found.
+        NotFound: none were found. What ``trial`` raises passes through.
     """
+    deadline = time.monotonic() + seconds
     try:
-        return _Search(subject, trial, pinned, builds).run(limit, time.monotonic() + seconds)
-    except NotFound:
-        raise
-    except Exception as error:  # code that is stranger than we thought
-        raise NotFound(f"the search failed: {type(error).__name__}: {error}", error) from error
+        begun = _Search(subject, trial, pinned, builds)
+    except Exception as error:  # a class that is stranger than we thought
+        raise NotFound(f"its arguments cannot be read: {_line(error)}", error) from error
+    return begun.run(limit, deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,6 @@ class _Node:
     cost: float
     reached: Place = ()
     """Where the attempt ended that this one grew from."""
-    steps: int = 0
-    """How often an attempt on the way came further than the one before."""
 
 
 class _Search:
@@ -118,19 +117,22 @@ class _Search:
         self.order = itertools.count()
         self.heap: list[tuple[float, int, _Node]] = []
         self.frozen: dict[str, Value | Pick] = {}
-
-    def run(self, limit: int, deadline: float) -> Recipe:
         for cost, decisions in self._starts():
             self._push(_Node({**decisions, **self.frozen}, cost))
+
+    def run(self, limit: int, deadline: float) -> Recipe:
         seen: set[Recipe] = set()
-        known: set[tuple[Any, ...]] = set()
-        furthest: tuple[tuple[int, int], BaseException | None] = ((-1, 0), None)
+        walls: Counter[Place] = Counter()
+        errors: dict[Place, BaseException] = {}
         idle = hopeless = 0
         while self.heap and len(seen) < limit and time.monotonic() < deadline:
             if idle > _PATIENCE or hopeless >= _HOPELESS_TRIALS:
                 break
             _, _, node = heapq.heappop(self.heap)
-            recipe, draft = self.write(node.decisions)
+            try:
+                recipe, draft = self.write(node.decisions)
+            except Exception:  # a hint, a default or a name that raises when it is looked at
+                continue
             if recipe in seen:
                 continue
             seen.add(recipe)
@@ -140,28 +142,26 @@ class _Search:
             failure = Failure(attempt.error, attempt.stage, draft.slots, draft.sizes)
             hopeless += isinstance(attempt.error, _HOPELESS)
             gain = _gain(node.reached, failure.reached)
-            if failure.reached in known:
+            if failure.reached in walls:
                 gain = min(gain, 0)
-            known.add(failure.reached)
+            walls[failure.reached] += 1
+            errors.setdefault(failure.reached, attempt.error)
             idle = 0 if gain > 0 else idle + 1
-            steps = node.steps + (gain > 0)
-            if (failure.reached[0][1], steps) > furthest[0]:
-                furthest = ((failure.reached[0][1], steps), attempt.error)
-            self._grow(node, failure, gain, steps)
+            self._grow(node, failure, gain)
         tried = f"no arguments found in {len(seen)} trial{'s' * (len(seen) != 1)}"
-        last = furthest[1]
+        last = errors[max(walls, key=lambda place: (place[0][1], walls[place]))] if walls else None
         raise NotFound(f"{tried}: {_line(last)}" if last else tried, last)
 
     def _push(self, node: _Node) -> None:
         heapq.heappush(self.heap, (node.cost, next(self.order), node))
 
-    def _grow(self, node: _Node, failure: Failure, gain: int, steps: int) -> None:
+    def _grow(self, node: _Node, failure: Failure, gain: int) -> None:
         """Getting further is what counts; standing still costs, falling back costs more."""
         base = node.cost + _PRICES[gain]
         for move in moves(failure)[:_WIDEST]:
             if not any(path in self.frozen for path in move.decisions):
                 decisions = {**node.decisions, **move.decisions}
-                self._push(_Node(decisions, base + move.cost, failure.reached, steps))
+                self._push(_Node(decisions, base + move.cost, failure.reached))
 
     def write(self, decisions: Decisions) -> tuple[Recipe, Draft]:
         """The recipe under these decisions."""
@@ -250,17 +250,20 @@ def _whole(text: str | None) -> str | None:
 
 
 def _gain(before: Place, now: Place) -> int:
-    """1 if an attempt came further than the one before, -1 if less far, 0 if it stands still.
+    """How far an attempt came, against the one before.
 
-    Lines can be compared within one function only; where the ways part, it is another error, and
-    that is what was wanted.
+    Lines can be compared within one function only; where the ways part, it is another error, which
+    is good but less so.
+
+    Returns:
+        2 for further, 1 for another way, 0 for the same place, -1 for less far.
     """
     for (code, line), (other, reached) in zip(before, now, strict=False):
         if code is not other:
             return 1
         if line != reached:
-            return 1 if reached > line else -1
-    return 1 if len(before) != len(now) else 0
+            return 2 if reached > line else -1
+    return int(len(before) != len(now))
 
 
 def _line(error: BaseException | None) -> str:

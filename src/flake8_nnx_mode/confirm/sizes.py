@@ -1,7 +1,7 @@
 """What a name says of a value: ``num_heads`` is 2, ``dropout`` 0.5, ``images`` have four axes.
 
-The numbers are one family: 8 features divide into 2 heads of 4, an image of 16 into 16 patches of 4,
-which is also the length of a sequence. What fits the one, fits the other.
+The numbers are one family: 8 features divide into 2 heads of 4, an image of 16 into 16 patches of
+4, and 16 is also the length of a sequence. What fits the one, fits the other.
 """
 
 import re
@@ -47,7 +47,7 @@ _INTEGERS = tuple(
             "vocab",
         ),
         (r"im(a)?g(e)?_?(size|dim|height|width|shape)?$|resolution|input_(size|shape)", "image"),
-        (r"^(height|width|h|w|size|img_h|img_w|spatial.*|nside)$", "image"),
+        (r"^(height|h|w|size|img_h|img_w|spatial.*|nside)$", "image"),
         (r"intermediate|mlp_dim|ffn?_dim|d_ff|feed_?forward|hidden_mult", "wide"),
         (
             r"(^|_)(num|n)_(layers?|blocks?|levels?|stages?|scales?|resnets?|repeats?|res_.*)",
@@ -59,7 +59,7 @@ _INTEGERS = tuple(
         ),
         (r"num_(flows|couplings|modules|encoders|decoders|mixtures|components)", "depth"),
         (r"(^|_)(order|degree|rank|top_?k|k|r|factor|mult|multiplier|ratio|expansion)$", "two"),
-        (r"experts?|ndim|n_dims?$|num_dims|spatial_dims|num_spatial|capacity_factor", "two"),
+        (r"experts?|ndim|^n_dims?$|num_dims|spatial_dims|num_spatial|capacity_factor", "two"),
         (r"max_?(seq|len|pos|time|token|source|target|ctx|size)", "sequence"),
         (
             r"seq|length|(^|_)len|context|block_size|positions?$|patches|time_?steps?|horizon",
@@ -123,7 +123,7 @@ _THREE_AXES = re.compile(
     r"|num_heads|n_heads|max_len|swin|vit_?block|mixer|rotary|rope"
 )
 _FOUR_AXES = re.compile(
-    r"conv2?d?(?!1)|cnn|image|img|patch_?embed|unet|resnet|vision|vit|pool|upsample|downsample"
+    r"conv2?d?(?!1)|cnn|image|img|patch_?embed|unet|resnet|vision|vit|upsample|downsample"
 )
 
 

@@ -135,12 +135,31 @@ def cut(tree: ast.Module, root: int, *, extra: Iterable[str] = ()) -> Slice:
                 if number not in taken and _is_done_to(body[number], name):
                     taken.add(number)
                     wanted += read(body[number])
+    for name in [name for number in taken for name in bound(body[number])]:
+        for number, statement in enumerate(body):
+            if number not in taken and _completes(statement, name):
+                taken.add(number)
+                for needed in read(statement):
+                    taken.update(binders.get(needed, ()))
+                    names.add(needed)
     kept = []
     for number, statement in enumerate(body):
         if number in taken or _is_future(statement):
             kept.append(_only(statement, seen | names) if number != root else statement)
     acts = any(_acts(s) for s in kept if s is not body[root]) or script
     return Slice(tuple(kept), acts)
+
+
+def _completes(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement makes a definition whole: `f.defvjp(...)`, `setattr(Net, ...)`."""
+    match statement:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name(owner), method))) if owner == name:
+            return method.startswith(("def", "register"))
+        case ast.Expr(ast.Call(function, [ast.Name(first), *_])) if first == name:
+            called = function.attr if isinstance(function, ast.Attribute) else function
+            said = called.id if isinstance(called, ast.Name) else called
+            return isinstance(said, str) and said.startswith(("setattr", "register"))
+    return False
 
 
 def _is_done_to(statement: ast.stmt, name: str) -> bool:

@@ -166,9 +166,9 @@ def _layer(failure: Failure) -> Iterator[Move]:
             return
         wanted = getattr(layer, "in_features", None) or getattr(layer, "num_features", None)
         kernel = getattr(layer, "kernel_size", None)
-        if isinstance(kernel, tuple) and name.startswith("Conv"):
-            if len(shape) != len(kernel) + 2:
-                yield from _ranked(failure, len(kernel) + 2, 0.2, len(shape), wanted)
+        rank = len(kernel) + 2 if isinstance(kernel, tuple) and "Conv" in name else len(shape)
+        if len(shape) != rank:
+            yield from _ranked(failure, rank, 0.2, len(shape), wanted)
         if isinstance(wanted, tuple):
             wanted = wanted[-1] if wanted else None
         if isinstance(wanted, int) and shape and shape[-1] != wanted:
@@ -315,11 +315,14 @@ def _compared(failure: Failure, frame: Frame, side: ast.expr, other: ast.expr) -
     if isinstance(wanted, bool) or not isinstance(wanted, (int, tuple)) or wanted == got:
         return
     match side:
-        case ast.Attribute(value=value, attr="ndim") | ast.Call(
-            func=ast.Name(id="len"), args=[ast.Attribute(value=value, attr="shape")]
+        case (
+            ast.Attribute(value=value, attr="ndim")
+            | ast.Call(func=ast.Name(id="len"), args=[ast.Attribute(value=value, attr="shape")])
         ):
             if isinstance(wanted, int):
-                yield from _for_value(failure, frame, value, lambda shape: _refit(failure, shape, wanted))
+                yield from _for_value(
+                    failure, frame, value, lambda shape: _refit(failure, shape, wanted)
+                )
         case ast.Subscript(value=ast.Attribute(value=value, attr="shape"), slice=index):
             at = frame.value(index)
             if isinstance(at, int) and isinstance(wanted, int):
@@ -328,7 +331,7 @@ def _compared(failure: Failure, frame: Frame, side: ast.expr, other: ast.expr) -
         yield from _swapped(failure, got, wanted, 0.4)
     if isinstance(got, tuple) and isinstance(wanted, tuple):
         for slot, array in failure.arrays:
-            changed = _followed(array.shape, got, wanted)
+            changed = wanted if array.shape == got else _followed(array.shape, got, wanted)
             if changed != array.shape and all(isinstance(size, int) for size in changed):
                 yield _shaped(slot, array, changed, 0.3)
 
@@ -395,9 +398,7 @@ def _mode(failure: Failure) -> Iterator[Move]:
     words = failure.message.lower()
     raised = [slot for slot in failure.slots.values() if slot.is_rate]
     if raised and any(word in words for word in ("deterministic", "rngs", "dropout", "rate")):
-        yield Move(
-            0.3, {slot.path: None if slot.may_be_left_out else "0.0" for slot in raised}
-        )
+        yield Move(0.3, {slot.path: None if slot.may_be_left_out else "0.0" for slot in raised})
 
 
 _RANKS = tuple(
@@ -520,11 +521,11 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"indices must|int32|indexer must", "ids"),
         (
-            r"(must|should|expected|be|requires)[^.]{0,40}bool|not accept dtype float|bitwise|logical",
+            r"(must|should|expected|be|requires)[^.]{0,40}bool|not accept dtype float|bitwise",
             "mask",
         ),
         (
-            r"(must|should|requires?|expected|accept)[^.]{0,60}(float|inexact|real)|accept dtype (int|bool)",
+            r"(must|should|requires?|expected|accept)[^.]{0,60}(float|inexact)|not accept dtype",
             "x",
         ),
     )

@@ -16,10 +16,12 @@ from flax import nnx
 from flake8_nnx_mode.confirm.objects import leaves, modules
 
 FLAGGED = "nnx_confirm_flagged"
-TOLD = {True: "nnx_confirm_told_training", False: "nnx_confirm_told_evaluation"}
-"""The scopes of calls that are tried a second time, told their mode."""
-_STATISTICS = ("RngCount", "RngKey", "Param")
-"""Variables that do not count as statistics."""
+ASIDE = "nnx_confirm_aside"
+"""The scope of what is run only to compare."""
+_NO_STATISTICS = ("RngCount", "RngKey", "Param", "array")
+
+Modes = tuple[tuple[str, str, bool], ...]
+"""The modes that modules keep: path, flag, value."""
 
 
 @dataclass(slots=True)
@@ -32,12 +34,18 @@ class Event:
     value: Any = None
     done: bool = False
     """Whether it came to a value."""
+    error: BaseException | None = None
+    """What the flagged call raised; code around it may go on all the same."""
+    told: bool = False
+    """Whether it was told its mode, where that was asked for."""
     writes: tuple[str, ...] = ()
     """The statistics that it wrote, by path."""
-    told_writes: dict[bool, tuple[str, ...]] = field(default_factory=dict)
-    """Those that it writes if it is told to train (True), or to evaluate."""
-    modes: tuple[tuple[str, str, bool], ...] = ()
-    """Of the module that it returns or changes: each mode that a layer keeps, by path and flag."""
+    kept: Modes = ()
+    """The modes that the called module keeps, before the call."""
+    modes: Modes = ()
+    """Those of the module that the call returned, or whose method it is, after it."""
+    without_rate: bool = False
+    """Whether the called module has a dropout whose rate is 0."""
     called: bool = False
     """Whether the function or layer that it returned was called, where that is watched."""
     lives: bool | None = None
@@ -47,61 +55,82 @@ class Event:
 class Teller:
     """What the marked code calls; ``forget`` before each run."""
 
-    def __init__(self, flags: Mapping[str, bool], *, tell: bool, watch: bool) -> None:
+    def __init__(self, flags: Mapping[str, bool], *, watch: bool) -> None:
         self._flags = flags
-        self._tell = tell
-        """Whether to call what is flagged twice more before, told to train and to evaluate."""
         self._watch = watch
         """Whether to see if what is flagged is called, once it is there."""
         self.events: list[Event] = []
-        self.inside = False
-        """Whether the flagged expression is being evaluated."""
+        self._open: list[Event] = []
         self.training = True
         """The mode that is tried."""
+        self.telling: bool | None = None
+        """Whether the flagged call is told to train (True) or to evaluate; None: as written."""
         self.compiled: Callable[[Callable[..., Any], Callable[..., Any]], Any] | None = None
         """What to put in the place of a function that the flagged expression compiles."""
 
     def forget(self) -> None:
         """Begin anew."""
         self.events = []
-        self.inside = False
+        self._open = []
 
-    def begin(self) -> None:
+    @property
+    def inside(self) -> bool:
+        """Whether the flagged expression is being evaluated."""
+        return bool(self._open)
+
+    def begin(self) -> Event:
         """The evaluation of the flagged expression begins."""
-        self.inside = True
-        self.events.append(Event())
+        event = Event()
+        self.events.append(event)
+        self._open.append(event)
+        return event
 
-    def value(self, begun: None, value: Any) -> Any:
+    def value(self, event: Event, value: Any) -> Any:
         """An expression that is no call came to a value."""
-        return self._end(value)
+        return self._end(event, value)
 
-    def call(self, begun: None, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, event: Event, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call what is flagged, and see what that does."""
-        event = self.events[-1]
         event.callee, event.arguments, event.keywords = function, args, kwargs
-        if self._tell:
-            for training in (True, False):
-                event.told_writes[training] = self._told(training, function, args, kwargs)
-        held = [leaf for one in (_owner(function), *args) for leaf in leaves(one, _label(function))]
+        owner = _owner(function)
+        event.kept = self._modes(owner)
+        event.without_rate = any(
+            getattr(module, "rate", None) == 0.0 for _, module in modules(owner)
+        )
+        mode: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if self.telling is not None:
+            told = self._told(function, args, kwargs)
+            if told is not None:
+                args, kwargs = told
+                mode, event.told = _in_mode(owner, self._flags, self.telling), True
+        held = [x for one in (owner, *args, *kwargs.values()) for x in leaves(one, _name(owner))]
         before = [leaf.get() for leaf in held]
-        with jax.named_scope(FLAGGED):
-            value = function(*args, **kwargs)
-        event = self.events[-1] if self.events and self.events[-1].callee is function else event
-        event.writes = _written(held, before)
-        event.modes = tuple(self._modes(value, function))
+        try:
+            with mode, jax.named_scope(FLAGGED):
+                value = function(*args, **kwargs)
+        except BaseException as error:
+            event.error = error
+            raise
+        event.writes = tuple(
+            leaf.path
+            for leaf, was in zip(held, before, strict=True)
+            if leaf.kind not in _NO_STATISTICS and leaf.get() is not was
+        )
+        if not isinstance(function, nnx.Module):
+            event.modes = self._modes(value if isinstance(value, nnx.Module) else owner)
         if self.compiled is not None and args and callable(args[0]) and callable(value):
             value = self.compiled(value, args[0])
-        return self._end(value, event)
+        return self._end(event, value)
 
     def decorator(self, decorator: Any) -> Any:
         """A flagged decorator: what it makes of a function is told as a call."""
 
         def decorate(function: Any) -> Any:
-            self.begin()
+            event = self.begin()
             value = decorator(function)
             if self.compiled is not None and callable(value):
                 value = self.compiled(value, function)
-            return self._end(value)
+            return self._end(event, value)
 
         return decorate
 
@@ -110,7 +139,7 @@ class Teller:
         try:
             return function(*args, **kwargs)
         except (TypeError, ValueError, AttributeError) as error:
-            if not _is_about_modes(error):
+            if not re.search(r"argument|'bool' object", str(error)):
                 raise
         told = {name: trains == self.training for name, trains in self._telling(function)}
         others = {name: value for name, value in kwargs.items() if name not in self._flags}
@@ -125,55 +154,51 @@ class Teller:
         gc.collect(0)
         event.lives = kept() is not None
 
-    def _end(self, value: Any, event: Event | None = None) -> Any:
-        event = event or self.events[-1]
-        self.inside = False
+    def _end(self, event: Event, value: Any) -> Any:
+        if event in self._open:
+            del self._open[self._open.index(event) :]
         if self._watch:
             value = _watched(value, event)
         event.value, event.done = value, True
         return value
 
-    def _modes(self, value: Any, function: Any) -> Iterator[tuple[str, str, bool]]:
-        model = value if isinstance(value, nnx.Module) else _owner(function)
-        if not isinstance(model, nnx.Module) or isinstance(function, nnx.Module):
-            return
-        for path, module in modules(model):
-            for flag in self._flags:
-                kept = vars(module).get(flag)
-                if isinstance(kept, bool):
-                    yield path, flag, kept
+    def _modes(self, model: Any) -> Modes:
+        if not isinstance(model, nnx.Module):
+            return ()
+        return tuple(
+            (path, flag, vars(module)[flag])
+            for path, module in modules(model)
+            for flag in self._flags
+            if isinstance(vars(module).get(flag), bool)
+        )
 
     def _told(
-        self, training: bool, function: Any, args: Any, kwargs: dict[str, Any]
-    ) -> tuple[str, ...]:
-        """What the call writes if it is told its mode; everything is then put back."""
-        told = {name: trains == training for name, trains in self._telling(function)}
-        owner = _owner(function)
-        if not told and not isinstance(owner, nnx.Module):
-            return ()
-        held = [leaf for one in (owner, *args) for leaf in leaves(one, _label(function))]
-        before = [leaf.get() for leaf in held]
-        events, inside = list(self.events), self.inside
-        written: tuple[str, ...] = ()
-        with (
-            contextlib.suppress(Exception),
-            jax.named_scope(TOLD[training]),
-            _in_mode(owner, self._flags, training),
-        ):
-            function(*args, **{**kwargs, **told})
-            written = _written(held, before)
-        for leaf, value in zip(held, before, strict=True):
-            leaf.put(value)
-        self.events, self.inside = events, inside
-        return written
+        self, function: Any, args: Any, kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """The arguments with the mode in them; None where it cannot be told."""
+        flags = self._telling(function)
+        if len({trains for _, trains in flags}) > 1:
+            return None  # one of them is something else: a policy that acts greedily
+        if not flags:
+            return (args, kwargs) if isinstance(_owner(function), nnx.Module) else None
+        try:
+            bound = inspect.signature(_called(function)).bind(*args, **kwargs)
+        except TypeError:
+            return None
+        for name, trains in flags:
+            bound.arguments[name] = trains == self.telling
+        return bound.args, bound.kwargs
 
     def _telling(self, function: Any) -> list[tuple[str, bool]]:
-        called = function if not isinstance(function, nnx.Module) else type(function).__call__
         try:
-            parameters = inspect.signature(called).parameters
+            parameters = inspect.signature(_called(function)).parameters
         except (TypeError, ValueError):
             return []
         return [(name, trains) for name, trains in self._flags.items() if name in parameters]
+
+
+def _called(function: Any) -> Any:
+    return function.__call__ if isinstance(function, nnx.Module) else function
 
 
 @contextlib.contextmanager
@@ -192,10 +217,6 @@ def _in_mode(owner: object, flags: Mapping[str, bool], training: bool) -> Iterat
             vars(module)[flag] = value
 
 
-def _is_about_modes(error: BaseException) -> bool:
-    return bool(re.search(r"argument|'bool' object", str(error)))
-
-
 def _watched(value: Any, event: Event) -> Any:
     """The function or layer, made to note that it is called."""
     if isinstance(value, nnx.Module):
@@ -203,7 +224,7 @@ def _watched(value: Any, event: Event) -> Any:
 
         class Watched(kind):  # type: ignore[misc]
             def __call__(self, *args: Any, **kwargs: Any) -> Any:
-                event.called = True
+                event.called = event.called or self is value
                 return super().__call__(*args, **kwargs)
 
         Watched.__name__, Watched.__qualname__ = kind.__name__, kind.__qualname__
@@ -220,18 +241,10 @@ def _watched(value: Any, event: Event) -> Any:
     return watched
 
 
-def _written(held: list[Any], before: list[Any]) -> tuple[str, ...]:
-    return tuple(
-        leaf.path
-        for leaf, was in zip(held, before, strict=True)
-        if leaf.kind not in _STATISTICS and leaf.kind != "array" and leaf.get() is not was
-    )
-
-
 def _owner(function: Any) -> Any:
     """The module that is called, or whose method is."""
     return getattr(function, "__self__", function)
 
 
-def _label(function: Any) -> str:
-    return type(_owner(function)).__name__
+def _name(owner: Any) -> str:
+    return type(owner).__name__

@@ -43,9 +43,9 @@ def confirmed(evidence: str, **how: Any) -> Seen:
     return Seen("CONFIRMED", evidence, **how)
 
 
-def refuted(evidence: str) -> Seen:
-    """The flagged code does what it should."""
-    return Seen("REFUTED", evidence)
+def refuted(evidence: str, **how: Any) -> Seen:
+    """The flagged code does what it should; ``how`` are fields of ``Seen``."""
+    return Seen("REFUTED", evidence, **how)
 
 
 @cache

@@ -1,13 +1,16 @@
 """Oracles for code that raises as soon as it runs, often in one mode only."""
 
+import ast
 import re
+import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 import jax
 from flax import nnx
 from flax.errors import TraceContextError
 
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError
+from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 
 
@@ -19,20 +22,21 @@ def raises(case: Case) -> Seen:
         if saw.error is None:
             ran = ran or saw.reached or (case.marked is None and case.is_direct)
         elif case.shows(saw):
+            streams = "without a default stream, " if case.conditions.declared_only else ""
             return confirmed(
-                f"a call {case.said(training)} raises {case.told_error(saw.error)}",
+                f"{streams}a call {case.said(training)} raises {said(saw.error)}",
                 training=training,
                 error=saw.error,
             )
     other = next((s.error for s in (case.play(True), case.play(False)) if s.error), None)
     if other is not None:
-        raise NoVerdictError("does not run", f"another error came first: {case.told_error(other)}")
+        raise NoVerdictError("does not run", f"another error came first: {said(other)}")
     if not ran:
         raise NoVerdictError(
             "not reached", "the flagged line did not run in any call that was tried"
         )
     events = [event for play in (case.play(True), case.play(False)) for event in play.events]
-    if case.conditions.watch and events and not any(event.called for event in events):
+    if case.conditions.watch and not all(event.called for event in events):
         raise NoVerdictError("not called", "what the flagged line makes was not called")
     return refuted("the line runs in training and in evaluation, and raises nothing")
 
@@ -43,13 +47,87 @@ def unsaved(case: Case) -> Seen:
         saw = case.play(training)
         if saw.error is None and saw.calls:
             for draw in saw.flagged_draws(0):
-                if not saw.sources(draw):
+                if not saw.values.leaves(draw.key):
                     return confirmed(
                         f"a call {case.said(training)} draws from a stream that the module does not"
                         " hold: neither `nnx.jit` nor `nnx.reseed` reaches it",
                         training=training,
                     )
+        elif saw.error is not None and case.shows(saw):
+            name = getattr(saw.error, "name", None)
+            if name is not None and not re.search(rf"\b{name}\b", case.flagged_text):
+                raise NoVerdictError("does not run", f"another error: {said(saw.error)}")
+            if re.search(rf"(?<!\bself)\.{name}\s*=[^=]", case.text):
+                raise NoVerdictError("outside", f"`{name}` is assigned from outside of the class")
     return raises(case)
+
+
+def undeclared_stream(case: Case) -> Seen:
+    """A stream that no ``nnx.Rngs`` of the file declares."""
+    calls = [node for node in ast.walk(ast.parse(case.text)) if isinstance(node, ast.Call)]
+    made = [call for call in calls if ast.unparse(call.func).rpartition(".")[2] == "Rngs"]
+    if any(keyword.arg is None for call in made for keyword in call.keywords):
+        raise NoVerdictError("streams", "which streams are declared is not known")
+    return raises(case)
+
+
+def unseen(case: Case) -> NoReturn:
+    """Say why there is nothing to be seen.
+
+    Raises:
+        NoVerdictError: always.
+    """
+    error = next((s.error for s in (case.play(True), case.play(False)) if s.error), None)
+    if error is not None:
+        raise NoVerdictError("does not run", f"another error came first: {said(error)}")
+    raise NoVerdictError("not reached", "the flagged line did not run in any call that was tried")
+
+
+def dropout_without_rngs(case: Case) -> Seen:
+    """A dropout layer that is called in training, and has no ``rngs``."""
+    for training in (True, False):
+        saw = case.play(training)
+        if case.shows(saw) and not any(_was_in(saw.error, event.value) for event in saw.events):
+            raise NoVerdictError("does not run", "another layer than the flagged one raises")
+        if case.shows(saw) and case.leaves_out:
+            named = ", ".join(f"`{name}`" for name in case.leaves_out)
+            raise NoVerdictError("arguments", f"it may get its key from {named}, not tried")
+    return raises(case)
+
+
+def _was_in(error: BaseException | None, value: object) -> bool:
+    """Whether a method of ``value`` is among the frames of a traceback."""
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None:
+        if trace.tb_frame.f_locals.get("self") is value:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def traced_flag(case: Case) -> Seen:
+    """A compiled function that tests its mode flag."""
+    for training in (True, False):
+        saw = case.play(training)
+        if case.shows(saw) and not _is_about(case, saw.error):
+            raise NoVerdictError("does not run", "something else than the flag is tested")
+    seen = raises(case)
+    if seen.verdict == "REFUTED" and "static_arg" not in case.flagged_line:
+        raise NoVerdictError("not reached", "the flag was not tested in any call that was tried")
+    return seen
+
+
+def _is_about(case: Case, error: BaseException | None) -> bool:
+    """Whether a mode flag is tested where the error comes from, or flax tests one."""
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    mine = [frame for frame in frames if "/jax/" not in frame.filename]
+    last = mine[-1] if mine else None
+    if last is None:
+        return False
+    line = last.line or ""
+    if last.filename == case.job.path and last.lineno is not None:
+        line = case.text.splitlines()[last.lineno - 1]
+    return any(re.search(rf"\b{flag}\b", line) for flag in case.job.flags)
 
 
 def refused_jit(case: Case) -> Seen:
@@ -67,7 +145,7 @@ def refused_jit(case: Case) -> Seen:
 
 def _is(*types: type[BaseException], says: str = "") -> Callable[[BaseException], bool]:
     def matches(error: BaseException) -> bool:
-        return isinstance(error, types) and re.search(says, str(error)) is not None
+        return isinstance(error, types) and re.search(says, said(error)) is not None
 
     return matches
 
@@ -75,14 +153,16 @@ def _is(*types: type[BaseException], says: str = "") -> Callable[[BaseException]
 ORACLES = {
     "rngs-missing": Oracle(unsaved, symptom=_is(NameError, AttributeError, TraceContextError)),
     "dropout-without-rngs": Oracle(
-        raises, symptom=_is(ValueError, says="rngs"), anywhere=True, watch=True
+        dropout_without_rngs, symptom=_is(ValueError, says="rngs"), anywhere=True, watch=True
     ),
     "stream-as-key": Oracle(raises, symptom=_is(TypeError, ValueError, says="Rng|PRNG key")),
     "undeclared-stream": Oracle(
-        raises, symptom=_is(AttributeError, KeyError, says="RngStream"), declared_only=True
+        undeclared_stream,
+        symptom=_is(AttributeError, KeyError, says="RngStream"),
+        declared_only=True,
     ),
     "traced-flag": Oracle(
-        raises,
+        traced_flag,
         symptom=_is(jax.errors.TracerBoolConversionError),
         anywhere=True,
         watch=True,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from flax import nnx
 
 from flake8_nnx_mode.confirm.case import Case, NoVerdictError, is_wrong_argument
-from flake8_nnx_mode.confirm.objects import modules
+from flake8_nnx_mode.confirm.objects import modules, walk
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
-from flake8_nnx_mode.confirm.oracles.errors import raises
+from flake8_nnx_mode.confirm.oracles.errors import raises, unseen
 from flake8_nnx_mode.confirm.probe import Play
 
 
@@ -41,10 +41,12 @@ def _effects(saw: Play) -> Effects:
     return Effects(len(saw.flagged_draws(0)), tuple(writes))
 
 
-def _told(saw: Play, training: bool) -> Effects:
-    events = saw.calls[0].events
-    writes = {p: None for event in events for p in event.told_writes.get(training, ())}
-    return Effects(len(saw.told[training]), tuple(writes))
+def _told(case: Case, training: bool) -> Effects | None:
+    """What the flagged call does when it is told the mode; None where it cannot be told."""
+    saw = case.play(training, telling=training)
+    if saw.error is not None or not saw.reached or not all(event.told for event in saw.events):
+        return None
+    return _effects(saw)
 
 
 def mode(case: Case) -> Seen:
@@ -53,46 +55,75 @@ def mode(case: Case) -> Seen:
     if train.error is not None or evaluate.error is not None:
         return raises(case)
     trains, evaluates = _effects(train), _effects(evaluate)
-    extra = evaluates.beyond(_told(evaluate, False))
-    if extra and not trains:
+    if evaluates and not trains:
         return confirmed(
-            f"a call {case.said(False)} {extra}, and a call {case.said(True)} does not: the mode is"
-            " inverted",
+            f"a call {case.said(False)} {evaluates}, and a call {case.said(True)} does not: the"
+            " mode is inverted",
             training=False,
         )
-    if extra:
-        return confirmed(
-            f"a call {case.said(False)} still {extra} at the flagged line", training=False
-        )
-    missing = _told(train, True).beyond(trains)
-    if missing and not trains:
-        return confirmed(
-            f"a call {case.said(True)} evaluates at the flagged line: told to train, it {missing}"
-        )
+    if evaluates:
+        return _still_trains(case, evaluate, evaluates)
+    should = _told(case, True)
     if not trains:
-        raise NoVerdictError(
-            "no effect", "nothing at the flagged line depends on the mode, as it was built"
+        if not should:
+            raise NoVerdictError("no effect", "nothing there depends on the mode, as it was built")
+        if any(value != case.job.flags[flag] for e in train.events for _, flag, value in e.kept):
+            raise NoVerdictError("fixed mode", "its mode is fixed where it is built")
+        return confirmed(
+            f"a call {case.said(True)} evaluates at the flagged line: told to train, it {should}"
         )
+    if should is not None and should.beyond(trains):
+        raise NoVerdictError("partly", f"told to train, it also {should.beyond(trains)}")
+    if any(event.without_rate for event in train.events):
+        raise NoVerdictError("rate", "a dropout there has the rate 0, as it was built")
     return refuted(
         f"a call {case.said(True)} {trains} there, and a call {case.said(False)} does not"
     )
+
+
+def _still_trains(case: Case, saw: Play, evaluates: Effects) -> Seen:
+    """What evaluation does that it would not do if it were told to evaluate."""
+    extra = evaluates
+    if any(isinstance(_owner(event.callee), nnx.Module) or event.writes for event in saw.events):
+        told = _told(case, False)
+        if told is None:
+            raise NoVerdictError("mode", "how the flagged call is told to evaluate is not known")
+        extra = evaluates.beyond(told)
+    elif not all(isinstance(_owner(e.callee), nnx.Rngs | nnx.RngStream) for e in saw.events):
+        raise NoVerdictError("mode", "how the flagged call is told to evaluate is not known")
+    if not extra:
+        raise NoVerdictError("no effect", "told to evaluate, the flagged call does the same")
+    unless = case.play(False, both=True)
+    spared = unless.error is None and len(unless.calls) and not _effects(unless)
+    but = ", unless `.eval()` is called as well" if spared else ""
+    return confirmed(
+        f"a call {case.said(False)} still {extra} at the flagged line{but}", training=False
+    )
+
+
+def _owner(function: object) -> object:
+    return getattr(function, "__self__", function)
 
 
 def dead_flag(case: Case) -> Seen:
     """Both modes compute the same."""
     train, evaluate = case.play(True, calls=1), case.play(False, calls=1)
     if train.error is not None or evaluate.error is not None:
-        return raises(case)
+        unseen(case)
     first, second = train.calls[0], evaluate.calls[0]
     same = (
         first.returned == second.returned
-        and set(first.writes) == set(second.writes)
+        and first.written == second.written
         and [d.key for d in first.draws] == [d.key for d in second.draws]
     )
-    if not same:
+    if case.reads_flag:
+        if same:
+            raise NoVerdictError("no effect", "the flag is read, and nothing that was seen follows")
         return refuted("training and evaluation compute different things")
     if not (first.draws or first.statistics):
         raise NoVerdictError("no effect", "nothing in the call depends on a mode, as it was built")
+    if not same:
+        raise NoVerdictError("differs", "the flag is not read, and yet the modes differ")
     effects = Effects(len(first.draws), tuple(first.statistics))
     return confirmed(
         f"calls {case.said(True)} and {case.said(False)} compute the same, and both "
@@ -104,7 +135,7 @@ def method_as_flag(case: Case) -> Seen:
     """``train`` and ``eval`` are methods: true, whatever the mode."""
     saw = case.play(True)
     if saw.error is not None:
-        return raises(case)
+        unseen(case)
     for event in saw.events:
         for value in (event.value, *event.arguments, *event.keywords.values()):
             if inspect.ismethod(value) and isinstance(value.__self__, nnx.Module):
@@ -125,7 +156,9 @@ def returns_none(case: Case) -> Seen:
     assert case.marked is not None
     done = [e for training in (True, False) for e in case.play(training).events if e.done]
     if not done:
-        return raises(case)
+        unseen(case)
+    if case.marked.fate == "unclear":
+        raise NoVerdictError("use", "whether what it returns is used is not clear")
     if all(event.value is None for event in done) and not case.marked.discards:
         return confirmed(f"`{case.marked.source}` returned None, and that is what is used")
     return refuted("what is used is not None")
@@ -134,15 +167,23 @@ def returns_none(case: Case) -> Seen:
 def built_in_forward(case: Case) -> Seen:
     """A layer that each call makes anew."""
     saw = case.play(True)
-    own = {id(module) for root in saw.roots.values() for _, module in modules(root)}
+    kept = {id(value) for root in saw.roots.values() for _, value in walk(root)}
     for event in saw.events:
-        if isinstance(event.value, nnx.Module) and id(event.value) not in own:
-            name = type(event.value).__name__
-            kept = nnx.state(event.value, nnx.Param)
-            what = "new weights" if kept else "modes that nothing sets"
-            return confirmed(f"each call builds a new `{name}`, with {what}")
+        if not isinstance(event.value, nnx.Module) or id(event.value) in kept:
+            continue
+        name = type(event.value).__name__
+        new = [v for _, v in walk(event.value) if isinstance(v, nnx.Variable) and id(v) not in kept]
+        if any(isinstance(value, nnx.Param) for value in new):
+            return confirmed(f"each call builds a new `{name}`, with new weights")
+        evaluate = case.play(False)
+        if evaluate.error is None and evaluate.calls and evaluate.calls[0].draws:
+            return confirmed(
+                f"each call builds a new `{name}`: no mode reaches it, and evaluation draws noise",
+                training=False,
+            )
+        raise NoVerdictError("no effect", f"the new `{name}` has no weights, and draws nothing")
     if saw.error is not None:
-        return raises(case)
+        unseen(case)
     return refuted("no layer is built during the call")
 
 
@@ -155,7 +196,7 @@ def _made_layer(saw: Play) -> bool:
 
 
 ORACLES = {
-    "mode": Oracle(mode, symptom=is_wrong_argument, told=True),
+    "mode": Oracle(mode, symptom=is_wrong_argument),
     "dead-flag": Oracle(dead_flag),
     "mode-method": Oracle(method_as_flag, expression=True),
     "returns-none": Oracle(returns_none, enough=_returned),

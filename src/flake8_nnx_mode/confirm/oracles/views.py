@@ -1,21 +1,23 @@
 """Oracles for `set_view` methods, and for calls that make views of models."""
 
 import contextlib
+import enum
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flax import nnx
 
 from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
-from flake8_nnx_mode.confirm.objects import modules
+from flake8_nnx_mode.confirm.objects import modules, walk
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
-from flake8_nnx_mode.confirm.oracles.errors import raises
+from flake8_nnx_mode.confirm.oracles.errors import raises, unseen
 from flake8_nnx_mode.confirm.probe import Play
+from flake8_nnx_mode.confirm.teller import Event, Modes
 
 _OTHER = "nnx_confirm_other"
-_PLAIN = (bool, int, float, str, type(None), tuple)
+_PLAIN = (bool, int, float, str, type(None), tuple, list, dict, enum.Enum)
 _SAMPLES: tuple[Any, ...] = (True, False, 3, 0, "a", "")
 
 
@@ -53,13 +55,8 @@ def _view(pair: _Pair, **modes: Any) -> _Pair:
 
 
 def _attributes(pair: _Pair) -> Attributes:
-    """What the module keeps that is no array, by path."""
-    return {
-        f"{path}.{name}" if path else name: value
-        for path, module in modules(pair.module)
-        for name, value in vars(module).items()
-        if isinstance(value, _PLAIN)
-    }
+    """What the module itself keeps that is no array."""
+    return {name: v for name, v in vars(pair.module).items() if isinstance(v, _PLAIN)}
 
 
 def _changed(before: Attributes, after: Attributes) -> list[str]:
@@ -68,41 +65,43 @@ def _changed(before: Attributes, after: Attributes) -> list[str]:
 
 def view_default(case: Case) -> Seen:
     """A view that is about something else resets a mode, or raises."""
-    tried = False
+    tried: list[tuple[str, _Pair]] = []
+    results: dict[str, dict[str, set[str]]] = {}
     for pair, parameter, sample in _each_view(case):
-        states = [("", pair)]
-        try:
+        tried.append(("", pair))
+        with contextlib.suppress(Exception):  # it does not take that value
             view = _view(pair, **{parameter: sample})
-            states.append((f"after `nnx.view(model, {parameter}={sample!r})`, ", view))
-            tried = tried or bool(_changed(_attributes(pair), _attributes(view)))
-        except Exception:  # it does not take that value
-            pass
-        for after, state in states:
-            try:
-                again = _view(state, **{_OTHER: True})
-            except TypeError as error:
-                return confirmed(
-                    f"{after}`nnx.view(model, other=True)` raises {said(error)}",
-                    error=error,
-                    lines=(
-                        _pairing(after and f"{parameter}={sample!r}"),
-                        "nnx.view(pair, other=True)",
-                    ),
-                )
-            was, now = _attributes(state), _attributes(again)
-            for name in _changed(was, now):
+            tried.append((f"{parameter}={sample!r}", view))
+            for name, value in _attributes(view).items():
+                results.setdefault(parameter, {}).setdefault(name, set()).add(repr(value))
+    moved = {name for kept in results.values() for name, seen in kept.items() if len(seen) > 1}
+    for modes, state in tried:
+        after = f"after `nnx.view(model, {modes})`, " if modes else ""
+        try:
+            again = _view(state, **{_OTHER: True})
+        except TypeError as error:
+            if f"{type(state.module).__name__}.set_view" not in str(error):
+                raise
+            return confirmed(
+                f"{after}`nnx.view(model, other=True)` raises {said(error)}",
+                error=error,
+                lines=(_pairing(state, modes), _viewing(state, "pair", "other=True")),
+            )
+        was, now = _attributes(state), _attributes(again)
+        for name in _changed(was, now):
+            if name in moved:
                 return confirmed(
                     f"{after}a view that names another mode reset `{name}` from {was[name]!r} to"
                     f" {now[name]!r}",
                     lines=(
-                        _pairing(after and f"{parameter}={sample!r}"),
+                        _pairing(state, modes),
                         f"before = pair.module.{name}",
-                        "pair = nnx.view(pair, other=True)",
+                        f"pair = {_viewing(state, 'pair', 'other=True')}",
                         f"shown = pair.module.{name} != before",
                         f"print('{name}:', before, '->', pair.module.{name})",
                     ),
                 )
-    if not tried:
+    if not moved:
         raise NoVerdictError("no effect", "no value that was tried changed anything")
     return refuted("a view that names another mode leaves this one as it was")
 
@@ -119,24 +118,26 @@ def view_truthiness(case: Case) -> Seen:
             switched_off = _view(switched_on, **{parameter: off})
         except Exception:  # it does not take that value
             continue
-        before, after = _attributes(switched_on), _attributes(switched_off)
+        first, before, after = map(_attributes, (pair, switched_on, switched_off))
+        moved = _changed(first, before)
         for name in before:
-            if before[name] == on and type(before[name]) is type(on) and name in after:
-                if name.rpartition(".")[2] != parameter and name not in _changed(
-                    _attributes(pair), before
-                ):
-                    continue
-                held = True
-                if after[name] == on:
-                    return confirmed(
-                        f"`nnx.view(model, {parameter}={off!r})` left `{name}` at {after[name]!r}",
-                        lines=(
-                            _pairing(f"{parameter}={on!r}"),
-                            f"pair = nnx.view(pair, {parameter}={off!r})",
-                            f"shown = pair.module.{name} == {on!r}",
-                            f"print('{name} after {parameter}={off!r}:', pair.module.{name})",
-                        ),
-                    )
+            if before[name] != on or type(before[name]) is not type(on) or name not in after:
+                continue
+            if name != parameter and name not in moved:
+                continue
+            held = True
+            if after[name] == on:
+                return confirmed(
+                    f"`nnx.view(model, {parameter}={off!r})` left `{name}` at {after[name]!r}",
+                    lines=(
+                        _pairing(pair, f"{parameter}={on!r}"),
+                        f"pair = {_viewing(pair, 'pair', f'{parameter}={off!r}')}",
+                        f"shown = pair.module.{name} == {on!r}",
+                        f"print('{name} after {parameter}={off!r}:', pair.module.{name})",
+                    ),
+                )
+        if any(after.get(name) == before[name] for name in moved):
+            raise NoVerdictError("partly", "switching it off leaves other attributes as they were")
     if not held:
         raise NoVerdictError("no effect", "no value that was tried is kept as it is")
     return refuted("a view can switch the mode on and off")
@@ -144,7 +145,7 @@ def view_truthiness(case: Case) -> Seen:
 
 def view_docstring(case: Case) -> Seen:
     """`nnx.view_info` cannot read the docstring."""
-    for pair, _, _ in _each_view(case):
+    for pair, _, _ in _each_view(case, alone=True):
         try:
             nnx.view_info(pair.module)
         except KeyError as error:
@@ -160,17 +161,15 @@ def view_docstring(case: Case) -> Seen:
 def view_swallows(case: Case) -> Seen:
     """A misspelt mode goes unnoticed, or a right one does not arrive."""
     there = False
-    for pair, parameter, _ in _each_view(case):
+    for pair, parameter, _ in _each_view(case, alone=True):
         there = True
-        try:
-            _view(pair, nnx_confirm_misspelt=True)
-        except ValueError:
-            pass
-        else:
-            return confirmed(
-                "`nnx.view(model, any_misspelt_name=True)` raises nothing",
-                lines=("nnx.view(model, any_misspelt_name=True)", "shown = True"),
-            )
+        for name in (f"{parameter}x", "determinstic", "any_misspelt_name"):
+            with contextlib.suppress(Exception):
+                _view(pair, **{name: True})
+                return confirmed(
+                    f"`nnx.view(model, {name}=True)` raises nothing",
+                    lines=(f"nnx.view(model, {name}=True)", "shown = True"),
+                )
         if re.search(rf"\b{parameter}\b", case.flagged_text):
             try:
                 _view(pair, **{parameter: True})
@@ -185,7 +184,7 @@ def view_swallows(case: Case) -> Seen:
     return refuted("`nnx.view` finds misspelt names, and delivers right ones")
 
 
-def _each_view(case: Case) -> Iterator[tuple[_Pair, str, Any]]:
+def _each_view(case: Case, *, alone: bool = False) -> Iterator[tuple[_Pair, str, Any]]:
     """A pair with the flagged module, fresh each time, a parameter of its, a value for it."""
     model = case.built()
     method = getattr(type(model), "set_view", None)
@@ -201,20 +200,35 @@ def _each_view(case: Case) -> Iterator[tuple[_Pair, str, Any]]:
     needs = tuple(required) if named else ()
     for parameter in named or parameters:
         for sample in _samples(parameter.default, model, parameter.name):
-            yield _Pair(case.built(), needs), parameter.name, sample
+            yield _Pair(_built(case, alone), needs), parameter.name, sample
     if not parameters:
-        yield _Pair(case.built(), ()), "nothing", True
+        yield _Pair(_built(case, alone), ()), "nothing", True
 
 
-def _pairing(modes: str) -> str:
+def _built(case: Case, alone: bool) -> Any:
+    """The flagged module; ``alone``: without those inside it, which have faults of their own."""
+    model = case.built()
+    for name, value in list(vars(model).items()) if alone else ():
+        if any(True for _ in modules(value)):
+            vars(model)[name] = None
+    return model
+
+
+def _pairing(pair: _Pair, modes: str) -> str:
     """The statement that makes ``pair``, of the model and a module with another mode."""
-    pair = "Pair(model)"
-    return f"pair = nnx.view({pair}, {modes})" if modes else f"pair = {pair}"
+    return f"pair = {_viewing(pair, 'Pair(model)', modes) if modes else 'Pair(model)'}"
+
+
+def _viewing(pair: _Pair, of: str, modes: str) -> str:
+    """The source of what ``_view`` does."""
+    return f"nnx.view({', '.join([of, *(f'{name}=True' for name in pair.needs), modes])})"
 
 
 def _samples(default: Any, model: nnx.Module, name: str) -> list[Any]:
     """Values to try: those unlike what is there come first."""
     there = [default, vars(model).get(name)]
+    if isinstance(default, enum.Enum):
+        return [*(other for other in type(default) if other is not default), default]
     alike = [s for s in _SAMPLES if any(type(s) is type(t) for t in there)]
     ordered = [*alike, *(s for s in _SAMPLES if s not in alike or isinstance(s, bool))]
     fresh = [s for s in ordered if all(s != t or type(s) is not type(t) for t in there)]
@@ -224,20 +238,34 @@ def _samples(default: Any, model: nnx.Module, name: str) -> list[Any]:
 def view_discarded(case: Case) -> Seen:
     """The new model that a view returns is thrown away."""
     assert case.marked is not None
-    saw = case.play(False)
+    saw = case.play(True)
     done = [event for event in saw.events if event.done]
     if not done:
-        return raises(case)
+        unseen(case)
     what = case.marked.source.partition("(")[0]
-    if not case.marked.discards:
-        return refuted(f"what `{what}` returns is kept")
+    if case.marked.fate == "used":
+        return refuted(f"what `{what}` returns is used")
     lives = [event.lives for event in done if event.lives is not None]
-    if not lives:
-        raise NoVerdictError("no view", f"`{what}` returned no module")
+    if not lives or case.marked.fate == "unclear":
+        raise NoVerdictError("use", f"whether what `{what}` returns is used is not clear")
     if any(lives):
         return refuted(f"what `{what}` returns is kept")
+    if all(_modes_of(event) == event.modes for event in done):
+        raise NoVerdictError("no effect", f"`{what}` changed no mode of the model that was tried")
     return confirmed(
         f"nothing keeps the new model that `{what}` returned, and the old one is as it was"
+    )
+
+
+def _modes_of(event: Event) -> Modes:
+    """The modes of the model that a call was given."""
+    model = next((a for a in event.arguments if isinstance(a, nnx.Module)), None)
+    flags = dict.fromkeys(flag for _, flag, _ in event.modes)
+    return tuple(
+        (path, flag, vars(module)[flag])
+        for path, module in modules(model)
+        for flag in flags
+        if isinstance(vars(module).get(flag), bool)
     )
 
 
@@ -246,29 +274,46 @@ def half_mode(case: Case) -> Seen:
     saw = case.play(True)
     done = [event for event in saw.events if event.done and event.modes]
     if not done:
-        if saw.error is not None:
-            return raises(case)
-        raise NoVerdictError("no modes", "no layer with a mode was seen at the flagged line")
+        unseen(case)
     for event in done:
-        modes: Mapping[str, list[tuple[str, bool]]] = _by_flag(event.modes)
-        dropout, norm = modes.get("deterministic", []), modes.get("use_running_average", [])
+        flags = _by_flag(event.modes)
+        dropout, norm = flags.get("deterministic", []), flags.get("use_running_average", [])
         trains = [path for path, evaluates in norm if not evaluates]
-        if trains and any(evaluates for _, evaluates in dropout):
-            return confirmed(
-                f"after `{_call_name(case)}`, dropout is off but"
-                f" `{trains[0]}.use_running_average` is still False: the next call normalises by"
-                " the batch and overwrites the running statistics"
-            )
         draws = [path for path, evaluates in dropout if not evaluates]
-        if draws and any(evaluates for _, evaluates in norm):
-            return confirmed(
-                f"after `{_call_name(case)}`, batch norm evaluates but"
-                f" `{draws[0]}.deterministic` is still False: the next call drops units"
-            )
+        if trains and any(evaluates for _, evaluates in dropout):
+            kind, left = "statistics", f"{trains[0]}.use_running_average"
+            what = "dropout is off but", "normalises by the batch and overwrites the statistics"
+        elif draws and any(evaluates for _, evaluates in norm):
+            kind, left = "advanced", f"{draws[0]}.deterministic"
+            what = "batch norm evaluates but", "drops units"
+        else:
+            continue
+        if _is_mended(event):
+            raise NoVerdictError("later", "the other half is set later on")
+        if event.called and saw.error is None and not any(getattr(c, kind) for c in saw.calls):
+            raise NoVerdictError("later", "the call of that model does what it should all the same")
+        return confirmed(
+            f"after `{_call_name(case)}`, {what[0]} `{left}` is still False: a call of that model"
+            f" {what[1]}"
+        )
+    if not all({"deterministic", "use_running_average"} <= set(_by_flag(e.modes)) for e in done):
+        raise NoVerdictError("no modes", "the model that was tried has layers of one kind only")
     return refuted("all layers are in one mode afterwards")
 
 
-def _by_flag(modes: tuple[tuple[str, str, bool], ...]) -> dict[str, list[tuple[str, bool]]]:
+def _is_mended(event: Event) -> bool:
+    """Whether, in the end, no layer is in another mode than the others."""
+    model = event.value if isinstance(event.value, nnx.Module) else event.callee.__self__
+    both = [
+        vars(module)[flag]
+        for _, module in modules(model)
+        for flag in ("deterministic", "use_running_average")
+        if isinstance(vars(module).get(flag), bool)
+    ]
+    return len(set(both)) == 1
+
+
+def _by_flag(modes: Modes) -> dict[str, list[tuple[str, bool]]]:
     found: dict[str, list[tuple[str, bool]]] = {}
     for path, flag, value in modes:
         found.setdefault(flag, []).append((path, value))
@@ -282,7 +327,7 @@ def _call_name(case: Case) -> str:
 
 def map_returns_none(case: Case) -> Seen:
     """The function given to `nnx.recursive_map` loses nodes."""
-    saw = case.play(False)
+    saw = case.play(True)
     if saw.error is not None:
         return raises(case)
     done = [event for event in saw.events if event.done]
@@ -290,15 +335,11 @@ def map_returns_none(case: Case) -> Seen:
         return confirmed("`nnx.recursive_map` returned None")
     for event in done:
         before = next((a for a in event.arguments if isinstance(a, nnx.Module)), None)
-        with contextlib.suppress(AttributeError, TypeError):
-            lost = [n for n, v in vars(before).items() if v is not None and _lost(event.value, n)]
-            if lost:
-                return confirmed(f"in the model that was returned, `{lost[0]}` is None")
-    return refuted("no node of the model that was returned is None")
-
-
-def _lost(model: Any, name: str) -> bool:
-    return vars(model).get(name, 0) is None
+        after = {path for path, _ in walk(event.value)}
+        lost = [path for path, _ in modules(before) if path not in after]
+        if lost:
+            return confirmed(f"in the model that was returned, `{lost[0]}` is gone")
+    return refuted("no node of the model that was returned is gone")
 
 
 def _is_over(saw: Play) -> bool:
@@ -309,13 +350,18 @@ def _shows_modes(saw: Play) -> bool:
     return any(event.done and event.modes for event in saw.events)
 
 
+def _traced(examine: Callable[[Case], Seen]) -> Callable[[Case], Seen]:
+    """Modules are built, and views made of them, where arrays are only shapes."""
+    return lambda case: case.traced(lambda: examine(case))
+
+
 ORACLES = {
-    "view-default": Oracle(view_default, built_only=True),
-    "view-truthiness": Oracle(view_truthiness, built_only=True),
-    "view-docstring": Oracle(view_docstring, built_only=True, declared_only=True),
-    "view-swallows": Oracle(view_swallows, built_only=True),
+    "view-default": Oracle(_traced(view_default), built_only=True),
+    "view-truthiness": Oracle(_traced(view_truthiness), built_only=True),
+    "view-docstring": Oracle(_traced(view_docstring), built_only=True, declared_only=True),
+    "view-swallows": Oracle(_traced(view_swallows), built_only=True),
     "view-discarded": Oracle(view_discarded, enough=_is_over),
-    "half-mode": Oracle(half_mode, enough=_shows_modes),
+    "half-mode": Oracle(half_mode, enough=_shows_modes, watch=True),
     "map-returns-none": Oracle(
         map_returns_none, symptom=lambda error: isinstance(error, TypeError | AttributeError)
     ),
