@@ -1,9 +1,10 @@
 """What confirming costs: findings of many classes against one import of flax.nnx.
 
-``python bench/confirm.py`` lints and confirms 1, 10 and 100 findings with ``nnx-mode confirm``, and
-runs ``python -c "import flax.nnx"`` in turn with it; it prints the ratio of wall times, the median of
-the pairs. The findings are the BAD examples of the rules that have an oracle, two to a file and each
-under names of its own, so that every class has its arguments searched; fixed versions are run too.
+``python bench/confirm.py`` lints and confirms 1, 10 and 100 findings with ``nnx-mode confirm``,
+and runs ``python -c "import flax.nnx"`` in turn with it; it prints the ratio of wall times, the
+median of the pairs. The findings are the BAD examples of the rules that have an oracle, two to a
+file and each under names of its own, so that every class has its arguments searched; fixed
+versions are run too.
 """
 
 import argparse

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 from flake8_nnx_mode.confirm import sizes  # noqa: E402
 from flake8_nnx_mode.confirm.clues import axes_in  # noqa: E402
 from flake8_nnx_mode.confirm.jobs import Recipe  # noqa: E402
-from flake8_nnx_mode.confirm.search import Attempt, NotFound, Subject, search  # noqa: E402
+from flake8_nnx_mode.confirm.search import Attempt, NotFoundError, Subject, search  # noqa: E402
 
 HEAD = """
 import dataclasses
@@ -362,7 +362,7 @@ def test_what_a_pin_leaves_open_is_searched(bench: Bench) -> None:
 
 
 def test_pinned_arguments_that_fail_are_tried_once(bench: Bench) -> None:
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(NotFoundError) as caught:
         bench.search(PLAIN, pinned=Recipe("6, 'as built', rngs=rngs", "x[2, 7], 1.0"))
     assert len(bench.tried) == 1
     assert isinstance(caught.value.last, TypeError)
@@ -429,7 +429,7 @@ class Net(nnx.Module):
     def __call__(self, x: "Undefined[1", y=print):
         return x
 """
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(NotFoundError) as caught:
         bench.search(text)
     assert isinstance(caught.value.last, SystemExit)
 
@@ -451,7 +451,7 @@ class Net(nnx.Module):
     def __call__(self, x, y, z):
         raise ValueError("always")
 """
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(NotFoundError) as caught:
         bench.search(text, limit=7)
     assert len(bench.tried) == 7
     assert len(set(bench.tried)) == 7

@@ -19,10 +19,10 @@ from flake8_nnx_mode.confirm import marks, slices
 from flake8_nnx_mode.confirm.cage import RefusedError
 from flake8_nnx_mode.confirm.jobs import Job, Recipe
 from flake8_nnx_mode.confirm.loading import MissingModuleError, Program
-from flake8_nnx_mode.confirm.objects import evaluated
+from flake8_nnx_mode.confirm.objects import evaluated, modules
 from flake8_nnx_mode.confirm.ondemand import values_on_demand
 from flake8_nnx_mode.confirm.probe import SEED, Placeholder, Play, play, user_frames
-from flake8_nnx_mode.confirm.search import Attempt, NotFound, Subject, search
+from flake8_nnx_mode.confirm.search import Attempt, NotFoundError, Subject, search
 from flake8_nnx_mode.confirm.standin import StandIn
 from flake8_nnx_mode.confirm.teller import Teller
 from flake8_nnx_mode.confirm.values import Values
@@ -138,6 +138,8 @@ class Case:
         self._plays: dict[tuple[Any, ...], Play] = {}
         self._space: dict[str, Any] | None = None
         self._init: str | None = None
+        self._ran: Recipe | None = None
+        """A recipe that ran without coming by the flagged place."""
         self._on_demand = False
         """Whether traced arrays have values, for code that asks."""
         self._mark(lenient=False)
@@ -145,6 +147,7 @@ class Case:
     def _mark(self, *, lenient: bool) -> None:
         module = self.slice.module()
         expression = self.conditions.expression
+        self.is_lenient = lenient
         flags = self.job.flags if lenient else ()
         self.marked = marks.mark(module, self.text, self.span, expression=expression, lenient=flags)
         tree = self.marked.tree if self.marked else module
@@ -372,9 +375,7 @@ class Case:
             except NoVerdictError as unknown:
                 problem = problem or unknown
                 continue
-            if self.marked is None or self.conditions.built_only or self.conditions.unreached:
-                return
-            if self.play(True).reached or self.play(False).reached:
+            if self._reaches(self.play(True)) or self._reaches(self.play(False)):
                 return
             problem = NoVerdictError(
                 "not reached", "the flagged line did not run in any call that was tried"
@@ -410,8 +411,11 @@ class Case:
         try:
             found = search(subject, self._attempt, pinned=pinned, builds=builds)
             self.recipe = found if found.init is not None else replace(found, init=self._init)
-        except NotFound as missing:
-            what = f"`{self.target.name}`"
+        except NotFoundError as missing:
+            what, self._ran = f"`{self.target.name}`", missing.ran
+            if missing.ran is not None:
+                why = "the flagged line did not run in any call that was tried"
+                raise NoVerdictError("not reached", why) from None
             if missing.last is not None:
                 raise _unknown(missing.last, what) from missing.last
             raise NoVerdictError(
@@ -421,7 +425,7 @@ class Case:
 
     def _returned(self) -> Any:
         """The function that the outer one returns, for looking at; its recipe has to be known."""
-        outer = self.recipes.get((self.target.name, None))
+        outer = self.recipes.get((self.target.name, None)) or self._ran
         if outer is None:
             raise NoVerdictError("does not run", f"`{self.target.name}` was not called")
         self._init = outer.call
@@ -458,8 +462,16 @@ class Case:
             raise NoVerdictError("memory", "the code asked for more memory than it may have")
         if isinstance(error, _HOPELESS):
             raise _unknown(error, f"`{self.target.name}`")
-        good = error is None or self.shows(saw) or self.conditions.enough(saw)
+        good = self.shows(saw) or self.conditions.enough(saw)
+        if error is None:
+            good = good or self._reaches(saw) or self._reaches(self.play(False, recipe=recipe))
         return Attempt(error, saw.stage, good)
+
+    def _reaches(self, saw: Play) -> bool:
+        """Whether a run comes by the flagged place, if it has to."""
+        conditions = self.conditions
+        free = self.marked is None or conditions.built_only or conditions.unreached
+        return free or saw.reached
 
     def shows(self, saw: Play) -> bool:
         """Whether a run ended in the error that is to be shown, at the flagged place."""
@@ -484,17 +496,24 @@ class Case:
             return self.marked.lines
         return range(self.span.start.line, self.span.end.line + 1)
 
-    def said(self, training: bool) -> str:
-        """The mode of a call, as the reader knows it."""
+    def said(self, training: bool, *, always: bool = False) -> str:
+        """The mode of a call, as the reader knows it, to come after a word.
+
+        Empty where nothing that runs has a mode, unless it is ``always`` said.
+        """
         call = _call(self.recipe.call if self.recipe else None)
         given = [(k.arg, k.value) for k in call.keywords]
         for name, value in [*given, *zip(self.parameters, call.args, strict=False)]:
             match value:
                 case ast.Name("train"):
-                    return f"with {name}={training}"
+                    return f" with {name}={training}"
                 case ast.UnaryOp(ast.Not(), ast.Name("train")):
-                    return f"with {name}={not training}"
-        return "in training" if training else "in evaluation"
+                    return f" with {name}={not training}"
+        roots = self.play(True).roots.values()
+        kept = (vars(module) for root in roots for _, module in modules(root))
+        if always or any(flag in attributes for attributes in kept for flag in self.job.flags):
+            return " in training" if training else " in evaluation"
+        return ""
 
     @property
     def leaves_out(self) -> list[str]:

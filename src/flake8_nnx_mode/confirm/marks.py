@@ -190,7 +190,7 @@ class _Change(ast.NodeTransformer):
         """The statement, and after it a word that it is over."""
         over = ast.Expr(ast.Call(_handle("over"), [], []))
         told = ast.Expr(_telling(statement.value))
-        both = [ast.copy_location(new, statement) for new in (told, over)]
+        both: list[ast.stmt] = [ast.copy_location(new, statement) for new in (told, over)]
         return ast.copy_location(ast.If(ast.Constant(True), both, []), statement)
 
 

@@ -10,6 +10,7 @@ from flax import nnx
 
 _CLOSED = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, jax.Array, str)
 """What has nothing inside that an object keeps."""
+_PLAIN = (bool, int, float, str, type(None))
 _MOST = 20_000
 """Objects that are looked at, at most."""
 
@@ -75,6 +76,14 @@ def modules(root: object, path: str = "") -> Iterator[tuple[str, nnx.Module]]:
     for at, value in walk(root, path):
         if isinstance(value, nnx.Module):
             yield at, value
+
+
+def outline(model: object) -> dict[str, tuple[type, dict[str, str]]]:
+    """What tells two models apart but for their arrays: classes, and plain attributes."""
+    return {
+        path: (type(module), {n: repr(v) for n, v in vars(module).items() if isinstance(v, _PLAIN)})
+        for path, module in modules(model)
+    }
 
 
 def leaves(root: object, path: str) -> Iterator[Leaf]:

@@ -180,9 +180,7 @@ def _task(number: int, finding: Finding, text: str) -> Task:
         fixed, _ = applied(text, [finding.fix])
         fixed_span = moved(finding.span, text, finding.fix)
     oracle = oracle_of(finding.code)
-    return Task(
-        number, finding.code, oracle, finding.span, fixed, fixed_span, finding.message
-    )
+    return Task(number, finding.code, oracle, finding.span, fixed, fixed_span, finding.message)
 
 
 def _module(book: Book, root: Path) -> tuple[str, Path]:

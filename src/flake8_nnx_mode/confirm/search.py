@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flake8_nnx_mode.confirm.arguments import GIVEN, Decisions, Draft, Guesser, Pick, Value
+from flake8_nnx_mode.confirm.arguments import GIVEN, Array, Decisions, Draft, Guesser, Pick, Value
 from flake8_nnx_mode.confirm.jobs import Recipe
 from flake8_nnx_mode.confirm.steering import Failure, Place, moves
 
 _WIDEST = 24  # moves that are kept of one failure
+_DETOURS = 12  # runs that miss what is wanted, at most
 _BUILDS = 4
 _PRICES = {2: -2.0, 1: -1.0, 0: 0.5, -1: 1.5}  # of what `_gain` says
 _PATIENCE = 24  # trials without getting further
@@ -47,14 +48,16 @@ class Attempt:
     stage: Literal["init", "call"]
     """Where the error came from."""
     good: bool
-    """Whether this is what is wanted: it ran, or it failed in the way that is to be shown."""
+    """Whether this is what is wanted: it ran all through what is to be seen, or failed there."""
 
 
-class NotFound(Exception):  # noqa: N818 - nothing went wrong
+class NotFoundError(Exception):
     """No arguments were found."""
 
-    def __init__(self, reason: str, last: BaseException | None) -> None:
+    def __init__(self, reason: str, last: BaseException | None, ran: Recipe | None = None) -> None:
         super().__init__(reason)
+        self.ran = ran
+        """What ran, though what was wanted did not happen."""
         self.reason = reason
         self.last = last
         """The error that most attempts ran into, of those that came to the call."""
@@ -80,13 +83,13 @@ def search(
         seconds: how long at most.
 
     Raises:
-        NotFound: none were found. What ``trial`` raises passes through.
+        NotFoundError: none were found. What ``trial`` raises passes through.
     """
     deadline = time.monotonic() + seconds
     try:
         begun = _Search(subject, trial, pinned, builds)
     except Exception as error:  # a class that is stranger than we thought
-        raise NotFound(f"its arguments cannot be read: {_line(error)}", error) from error
+        raise NotFoundError(f"its arguments cannot be read: {_line(error)}", error) from error
     return begun.run(limit, deadline)
 
 
@@ -125,6 +128,7 @@ class _Search:
         walls: Counter[Place] = Counter()
         errors: dict[Place, BaseException] = {}
         idle = hopeless = 0
+        ran: list[Recipe] = []
         while self.heap and len(seen) < limit and time.monotonic() < deadline:
             if idle > _PATIENCE or hopeless >= _HOPELESS_TRIALS:
                 break
@@ -137,8 +141,14 @@ class _Search:
                 continue
             seen.add(recipe)
             attempt = self.trial(recipe)
-            if attempt.good or attempt.error is None:
+            if attempt.good:
                 return recipe
+            if attempt.error is None:
+                ran.append(recipe)
+                if len(ran) > _DETOURS:
+                    break
+                self._wander(node, draft)
+                continue
             failure = Failure(attempt.error, attempt.stage, draft.slots, draft.sizes)
             hopeless += isinstance(attempt.error, _HOPELESS)
             gain = _gain(node.reached, failure.reached)
@@ -148,9 +158,11 @@ class _Search:
             errors.setdefault(failure.reached, attempt.error)
             idle = 0 if gain > 0 else idle + 1
             self._grow(node, failure, gain)
+        if ran:
+            raise NotFoundError("it runs, but not as it is wanted to", None, ran[0])
         tried = f"no arguments found in {len(seen)} trial{'s' * (len(seen) != 1)}"
         last = errors[max(walls, key=lambda place: (place[0][1], walls[place]))] if walls else None
-        raise NotFound(f"{tried}: {_line(last)}" if last else tried, last)
+        raise NotFoundError(f"{tried}: {_line(last)}" if last else tried, last)
 
     def _push(self, node: _Node) -> None:
         heapq.heappush(self.heap, (node.cost, next(self.order), node))
@@ -162,6 +174,16 @@ class _Search:
             if not any(path in self.frozen for path in move.decisions):
                 decisions = {**node.decisions, **move.decisions}
                 self._push(_Node(decisions, base + move.cost, failure.reached))
+
+    def _wander(self, node: _Node, draft: Draft) -> None:
+        """It ran, and something that is wanted did not happen: take other options, one by one."""
+        for slot in draft.slots.values():
+            if isinstance(slot.chosen, Array) or slot.path in self.frozen:
+                continue
+            first = 0.3 if slot.is_empty or slot.chosen in ("True", "False") else 1.0
+            for number in range(1, min(slot.options, 3)):
+                decisions = {**node.decisions, slot.path: Pick(number)}
+                self._push(_Node(decisions, node.cost + first + 0.4 * number, node.reached))
 
     def write(self, decisions: Decisions) -> tuple[Recipe, Draft]:
         """The recipe under these decisions."""

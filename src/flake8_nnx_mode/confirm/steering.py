@@ -532,6 +532,14 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+def _key(failure: Failure) -> Iterator[Move]:
+    """A key is wanted, not streams."""
+    if "PRNG key type" in failure.message:
+        for slot in failure.slots.values():
+            if slot.chosen == "rngs":
+                yield Move(0.2, {slot.path: "key"})
+
+
 def _dtype(failure: Failure) -> Iterator[Move]:
     for pattern, kind in _KINDS:
         if pattern.search(failure.message):
@@ -732,6 +740,7 @@ _RULES: tuple[_Rule, ...] = (
     _contraction,
     _broadcast,
     _reshape,
+    _key,
     _dtype,
     _signature,
     _nothing,

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from flake8_nnx_mode.confirm.objects import leaves, modules
+from flake8_nnx_mode.confirm.objects import leaves, modules, outline
 
 FLAGGED = "nnx_confirm_flagged"
 ASIDE = "nnx_confirm_aside"
@@ -44,6 +44,8 @@ class Event:
     """The modes that the called module keeps, before the call."""
     modes: Modes = ()
     """Those of the module that the call returned, or whose method it is, after it."""
+    differs: bool = True
+    """Of a module that the call returned: whether it is unlike the one that was given."""
     without_rate: bool = False
     """Whether the called module has a dropout whose rate is 0."""
     called: bool = False
@@ -116,6 +118,8 @@ class Teller:
             for leaf, was in zip(held, before, strict=True)
             if leaf.kind not in _NO_STATISTICS and leaf.get() is not was
         )
+        if isinstance(value, nnx.Module) and args and isinstance(args[0], nnx.Module):
+            event.differs = outline(value) != outline(args[0])
         if not isinstance(function, nnx.Module):
             event.modes = self._modes(value if isinstance(value, nnx.Module) else owner)
         if self.compiled is not None and args and callable(args[0]) and callable(value):

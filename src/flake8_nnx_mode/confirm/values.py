@@ -306,7 +306,8 @@ def _is_sampler(body: Any) -> bool:
 
 
 def _is_key(atom: Any) -> bool:
-    return bool(jnp.issubdtype(getattr(atom.aval, "dtype", None), jax.dtypes.prng_key))
+    dtype = getattr(atom.aval, "dtype", None)
+    return dtype is not None and bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
 
 def _fingerprint(params: Any) -> Iterator[object]:

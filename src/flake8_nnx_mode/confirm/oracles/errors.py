@@ -24,7 +24,7 @@ def raises(case: Case) -> Seen:
         elif case.shows(saw):
             streams = "without a default stream, " if case.conditions.declared_only else ""
             return confirmed(
-                f"{streams}a call {case.said(training)} raises {said(saw.error)}",
+                f"{streams}a call{case.said(training)} raises {said(saw.error)}",
                 training=training,
                 error=saw.error,
             )
@@ -49,7 +49,7 @@ def unsaved(case: Case) -> Seen:
             for draw in saw.flagged_draws(0):
                 if not saw.values.leaves(draw.key):
                     return confirmed(
-                        f"a call {case.said(training)} draws from a stream that the module does not"
+                        f"a call{case.said(training)} draws from a stream that the module does not"
                         " hold: neither `nnx.jit` nor `nnx.reseed` reaches it",
                         training=training,
                     )
@@ -68,7 +68,12 @@ def undeclared_stream(case: Case) -> Seen:
     made = [call for call in calls if ast.unparse(call.func).rpartition(".")[2] == "Rngs"]
     if any(keyword.arg is None for call in made for keyword in call.keywords):
         raise NoVerdictError("streams", "which streams are declared is not known")
-    return raises(case)
+    seen = raises(case)
+    if seen.verdict == "REFUTED" and not set(re.findall(r"\w+", case.flagged_text)) & set(
+        case.streams
+    ):
+        raise NoVerdictError("streams", "a default stream serves it, made by the code itself")
+    return seen
 
 
 def unseen(case: Case) -> NoReturn:

@@ -49,16 +49,22 @@ def _told(case: Case, training: bool) -> Effects | None:
     return _effects(saw)
 
 
+def _calls(case: Case) -> tuple[str, str]:
+    """What to call a call in training, and one in evaluation."""
+    trains, evaluates = (case.said(training, always=True) for training in (True, False))
+    return f"a call{trains}", f"a call{evaluates}"
+
+
 def mode(case: Case) -> Seen:
     """The flagged call does not do what the mode asks for."""
     train, evaluate = case.play(True), case.play(False)
     if train.error is not None or evaluate.error is not None:
         return raises(case)
     trains, evaluates = _effects(train), _effects(evaluate)
+    training, evaluation = _calls(case)
     if evaluates and not trains:
         return confirmed(
-            f"a call {case.said(False)} {evaluates}, and a call {case.said(True)} does not: the"
-            " mode is inverted",
+            f"{evaluation} {evaluates}, and {training} does not: the mode is inverted",
             training=False,
         )
     if evaluates:
@@ -69,16 +75,12 @@ def mode(case: Case) -> Seen:
             raise NoVerdictError("no effect", "nothing there depends on the mode, as it was built")
         if any(value != case.job.flags[flag] for e in train.events for _, flag, value in e.kept):
             raise NoVerdictError("fixed mode", "its mode is fixed where it is built")
-        return confirmed(
-            f"a call {case.said(True)} evaluates at the flagged line: told to train, it {should}"
-        )
+        return confirmed(f"{training} evaluates at the flagged line: told to train, it {should}")
     if should is not None and should.beyond(trains):
         raise NoVerdictError("partly", f"told to train, it also {should.beyond(trains)}")
     if any(event.without_rate for event in train.events):
         raise NoVerdictError("rate", "a dropout there has the rate 0, as it was built")
-    return refuted(
-        f"a call {case.said(True)} {trains} there, and a call {case.said(False)} does not"
-    )
+    return refuted(f"{training} {trains} there, and {evaluation} does not")
 
 
 def _still_trains(case: Case, saw: Play, evaluates: Effects) -> Seen:
@@ -93,11 +95,13 @@ def _still_trains(case: Case, saw: Play, evaluates: Effects) -> Seen:
         raise NoVerdictError("mode", "how the flagged call is told to evaluate is not known")
     if not extra:
         raise NoVerdictError("no effect", "told to evaluate, the flagged call does the same")
+    _, evaluation = _calls(case)
     unless = case.play(False, both=True)
     spared = unless.error is None and len(unless.calls) and not _effects(unless)
     but = ", unless `.eval()` is called as well" if spared else ""
     return confirmed(
-        f"a call {case.said(False)} still {extra} at the flagged line{but}", training=False
+        f"{evaluation} still {extra} at the flagged line{but}",
+        training=False,
     )
 
 
@@ -125,8 +129,9 @@ def dead_flag(case: Case) -> Seen:
     if not same:
         raise NoVerdictError("differs", "the flag is not read, and yet the modes differ")
     effects = Effects(len(first.draws), tuple(first.statistics))
+    training, evaluation = _calls(case)
     return confirmed(
-        f"calls {case.said(True)} and {case.said(False)} compute the same, and both "
+        f"{training} and {evaluation} compute the same, and both "
         + effects.said("draw noise", "write")
     )
 

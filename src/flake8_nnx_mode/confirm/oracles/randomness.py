@@ -50,7 +50,7 @@ def _frozen(case: Case, *, training: bool, recipe: Recipe | None = None) -> Seen
     if not _shared(varied):
         return None
     return confirmed(
-        f"two calls {case.said(training)} return the same noise: its key depends on no stream"
+        f"two calls{case.said(training)} return the same noise: its key depends on no stream"
         " counter and on no input",
         training=training,
         recipe=recipe,
@@ -89,7 +89,7 @@ def params_noise(case: Case) -> Seen:
                 if any(leaf.kind == "Param" for leaf in saw.calls[0].writes.values()):
                     raise NoVerdictError("weights", "the call initialises weights anew")
                 return confirmed(
-                    f"a call {case.said(training)} drew its noise from the count of `params` alone:"
+                    f"a call{case.said(training)} drew its noise from the count of `params` alone:"
                     " reseeding `dropout` does not change it",
                     training=training,
                 )
@@ -111,16 +111,17 @@ def key_reuse(case: Case) -> Seen:
             continue
         for draw in _nearest(saw):
             seen.append((saw, draw))
+            what = "building it" if draw in saw.building else "a call"
             again = [other for other in _others(saw, draw) if other.key == draw.key]
             if again:
                 return confirmed(
-                    f"a call {case.said(training)} draws {len(again) + 1} times with one key: the"
+                    f"{what}{case.said(training)} draws {len(again) + 1} times with one key: the"
                     " numbers are the same or correlated",
                     training=training,
                 )
             if draw.repeats:
                 return confirmed(
-                    f"in a call {case.said(training)} each turn of the loop draws with one key",
+                    f"in {what}{case.said(training)} each turn of the loop draws with one key",
                     training=training,
                 )
     if not seen:
@@ -157,7 +158,7 @@ def constant_fallback(case: Case) -> Seen:
             elif not training:
                 evaluation = True
             else:
-                what = f"{given}, two calls {case.said(training)} return the same noise"
+                what = f"{given}, two calls{case.said(training)} return the same noise"
                 return replace(frozen, evidence=what)
     for training in (True, False):
         default = _with(case.recipe, "nnx.Rngs(0)")
@@ -180,7 +181,10 @@ def constant_fallback(case: Case) -> Seen:
 def _without(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
     """The recipe, and what it becomes without streams, in the call and where it is built."""
     yield "as it is", recipe
-    for given, how in (("None", "without `rngs`"), (f"nnx.Rngs(other={SEED})", "by other names")):
+    for given, how in (
+        ("None", "without a key or `rngs`"),
+        (f"nnx.Rngs(other={SEED})", "with streams of other names"),
+    ):
         changed = _with(recipe, given)
         for init, call in ((recipe.init, changed.call), (changed.init, recipe.call)):
             if (init, call) != (recipe.init, recipe.call):

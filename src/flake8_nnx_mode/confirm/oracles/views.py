@@ -250,22 +250,10 @@ def view_discarded(case: Case) -> Seen:
         raise NoVerdictError("use", f"whether what `{what}` returns is used is not clear")
     if any(lives):
         return refuted(f"what `{what}` returns is kept")
-    if all(_modes_of(event) == event.modes for event in done):
-        raise NoVerdictError("no effect", f"`{what}` changed no mode of the model that was tried")
+    if not any(event.differs for event in done):
+        raise NoVerdictError("no effect", f"`{what}` changed nothing in the model that was tried")
     return confirmed(
         f"nothing keeps the new model that `{what}` returned, and the old one is as it was"
-    )
-
-
-def _modes_of(event: Event) -> Modes:
-    """The modes of the model that a call was given."""
-    model = next((a for a in event.arguments if isinstance(a, nnx.Module)), None)
-    flags = dict.fromkeys(flag for _, flag, _ in event.modes)
-    return tuple(
-        (path, flag, vars(module)[flag])
-        for path, module in modules(model)
-        for flag in flags
-        if isinstance(vars(module).get(flag), bool)
     )
 
 
