@@ -2,76 +2,46 @@
 
 import ast
 import contextlib
-import inspect
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
-from flake8_nnx_mode.confirm import marks, slices
-from flake8_nnx_mode.confirm.cage import RefusedError
+from flake8_nnx_mode.confirm import marks, recipes, slices, targets
+from flake8_nnx_mode.confirm.failures import (
+    ASKED,
+    HOPELESS,
+    NoVerdictError,
+    is_wrong_argument,
+    unknown,
+)
 from flake8_nnx_mode.confirm.jobs import Job, Recipe
-from flake8_nnx_mode.confirm.loading import MissingModuleError, Program
+from flake8_nnx_mode.confirm.loading import Program
 from flake8_nnx_mode.confirm.objects import evaluated, modules
 from flake8_nnx_mode.confirm.ondemand import values_on_demand
-from flake8_nnx_mode.confirm.probe import SEED, Placeholder, Play, play, user_frames
+from flake8_nnx_mode.confirm.probe import Play, play, user_frames
+from flake8_nnx_mode.confirm.recipes import Placeholder
 from flake8_nnx_mode.confirm.search import Attempt, NotFoundError, Subject, search
-from flake8_nnx_mode.confirm.standin import StandIn
 from flake8_nnx_mode.confirm.teller import Teller
 from flake8_nnx_mode.confirm.values import Values
 from flake8_nnx_mode.model import Span
 
 T = TypeVar("T")
-_ALWAYS = ("params", "dropout", "noise", "default")
-_STREAM = re.compile(r"""rngs?\w*(?:\.|\[["'])([a-z_]\w*)""")
-_INIT_LIKE = ("__init__", "__post_init__", "setup", "set_view")
-
-
-class NoVerdictError(Exception):
-    """No verdict can be given, and why."""
-
-    def __init__(self, reason: str, why: str) -> None:
-        self.reason = reason
-        """Its kind, in one or two words."""
-        super().__init__(why)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is run: a class and one of its methods, a function, or a script."""
-
-    name: str | None
-    """As written in source; None: the statement itself runs."""
-    method: str | None = None
-    is_class: bool = False
-    returns: str | None = None
-    """Of a function that returns functions: the name of the one that is run."""
-
-
-_REFUSED_CALL = re.compile(
-    r"\(\) (got an unexpected keyword|got multiple values|missing \d+ required|takes .* positional)"
-)
-"""What Python says of a call that gives a function what it does not take."""
 _RANDOM = re.compile(r"key|rng|seed|step|epoch|index|count|noise", re.IGNORECASE)
 """Names of parameters that randomness may come from."""
-GIVEN_KEY = "given key"
-"""How the labels of keys begin that a call is given."""
-_ASKED = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.NonConcreteBooleanIndexError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
-"""Errors of code that asks a traced array for its value."""
-_HOPELESS = (MissingModuleError, ModuleNotFoundError, RefusedError, SystemExit)
-"""Errors that no other arguments will mend."""
+
+
+def _supply(model: object, rngs: nnx.Rngs, flagged: list[object]) -> None:
+    """Give streams to dropout layers that have none, so that they do not fail first."""
+    for _, module in modules(model):
+        lacks = isinstance(module, nnx.Dropout) and module.rngs is None
+        if lacks and not any(module is one for one in flagged):
+            module.rngs = rngs.fork()
 
 
 def _never(what: object) -> bool:
@@ -96,6 +66,8 @@ class Conditions:
     """Whether the flagged place need not be reached by an ordinary call."""
     expression: bool = False
     """Whether the expression itself is looked at, and not the call around it."""
+    supplied: bool = False
+    """Whether dropout layers other than the flagged one get what they lack."""
     watch: bool = False
     """Whether it matters that what the flagged expression returns is called."""
     reload: bool = False
@@ -121,7 +93,7 @@ class Case:
         tree = ast.parse(self.text)
         place = slices.place(tree, self.text, self.span)
         self._definitions = place.definitions
-        self.targets = self._targets(place)
+        self.targets = targets.targets(place, built_only=self.conditions.built_only)
         functions = [d for d in place.definitions if not isinstance(d, ast.ClassDef)]
         self.is_direct = len(functions) < 2
         """Whether what is flagged is in what is called, and not in a function inside it."""
@@ -156,56 +128,10 @@ class Case:
         self._plays.clear()
         self._space = None
 
-    def _targets(self, place: slices.Place) -> Sequence[Target]:
-        owner, function = place.owner, place.function
-        if owner is None:
-            if function is None:
-                return [*_assigned(place.node), Target(None)]
-            inner = [d.name for d in place.definitions[1:] if not isinstance(d, ast.ClassDef)]
-            return [Target(function), *(Target(function, returns=name) for name in inner[:1])]
-        if self.conditions.built_only:
-            return [Target(owner, None, True)]
-        methods = _methods(place.definitions)
-        forward = [m for m in methods if m not in _INIT_LIKE and not m.startswith("_")]
-        preferred = ["__call__"] if "__call__" in methods else forward[:1]
-        if function is not None and function not in _INIT_LIKE:
-            others = [m for m in preferred if m != function]
-            private = function.startswith("_") and not function.startswith("__")
-            preferred = [*others, function] if private else [function, *others]
-        return [Target(owner, method, True) for method in preferred] or [Target(owner, None, True)]
-
-    # What a recipe's names mean
-
     @cached_property
     def streams(self) -> dict[str, int]:
         """The streams that are given, each with a seed of its own."""
-        names = dict.fromkeys(_ALWAYS)
-        for node in ast.walk(ast.parse(self.text)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Rngs"):
-                names.update(dict.fromkeys(keyword.arg or "" for keyword in node.keywords))
-        if not self.conditions.declared_only:
-            names.update(dict.fromkeys(_STREAM.findall(self.text)))
-        names.pop("", None)
-        if self.conditions.declared_only:
-            names.pop("default")
-        good = [n for n in names if n in _ALWAYS or not hasattr(nnx.Rngs, n)]
-        return {name: 11 * (number + 1) for number, name in enumerate(good)}
-
-    def environment(
-        self, space: Mapping[str, Any], training: bool, *, arrays: bool
-    ) -> dict[str, Any]:
-        """What the names of a recipe stand for."""
-        kind = _Filled if arrays else _Later
-        return {
-            **{"jax": jax, "jnp": jnp, "nnx": nnx, "np": np, "StandIn": StandIn},
-            **space,
-            "train": training,
-            "x": kind(jnp.float32),
-            "ids": kind(jnp.int32),
-            "mask": kind(jnp.bool_),
-            "key": jax.random.key(SEED) if arrays else Placeholder((), "key"),
-            "__arguments__": lambda *args, **kwargs: (args, kwargs),
-        }
+        return recipes.streams(self.text, declared_only=self.conditions.declared_only)
 
     def load(self) -> dict[str, Any]:
         """The names of the snippet; anew each time if building them does something."""
@@ -259,45 +185,47 @@ class Case:
             return {}, lambda number: self.program.load() and None
         space = self.load()
         rngs = nnx.Rngs(**self.streams)
-        target = _found(space, self.target.name)
+        target = targets.found(space, self.target.name)
         roots: dict[str, object] = {}
         if self.target.is_class:
-            env = self.environment(space, training, arrays=True)
+            env = recipes.environment(space, training=training, arrays=True)
             if self.conditions.built_only and not issubclass(target, nnx.Module):
                 target = type(target.__name__, (target, nnx.Module), {})  # what is mixed in
             env |= {"rngs": rngs, "__target__": target}
             model = eval(f"__target__({(recipe and recipe.init) or ''})", env)
             roots["model"] = model
+            if self.conditions.supplied:
+                _supply(model, rngs, [event.value for event in self.teller.events])
             if self.target.method is None:
                 return roots, lambda number: None
             function = getattr(model, self.target.method)
         elif self.target.returns is not None:
-            env = self.environment(space, training, arrays=True) | {"rngs": rngs}
+            env = recipes.environment(space, training=training, arrays=True) | {"rngs": rngs}
             env["__target__"] = target
             made = eval(f"__target__({(recipe and recipe.init) or ''})", env)
-            function = _named_function(made, self.target.returns)
+            function = targets.named_function(made, self.target.returns)
         else:
             function = target
-        env = self.environment(space, training, arrays=False) | {"rngs": rngs}
+        env = recipes.environment(space, training=training, arrays=False) | {"rngs": rngs}
         text = (recipe and recipe.call) or ""
         args, kwargs = eval(f"__arguments__({text})", env)
-        self.parameters, self.optional = _parameters(function)
+        self.parameters, self.optional = targets.parameters(function)
         positional = [f"argument {number + 1}" for number in range(len(args))]
         positional[: len(self.parameters)] = self.parameters[: len(args)]
         roots |= dict(zip(positional, args, strict=False)) | kwargs
         roots = {n: v for n, v in roots.items() if not isinstance(v, Placeholder)}
-        self.guesses = {} if self.target.is_class else _guesses(function, roots, space)
-        if not training and (both or not _names(text) & {"train"}):
+        self.guesses = {} if self.target.is_class else targets.guesses(function, roots, space)
+        if not training and (both or not recipes.names(text) & {"train"}):
             evaluated(roots, self.job.flags)  # to train is how models begin
-        others = _scalars(function, args, kwargs) if vary else {}
+        others = recipes.default_numbers(function, args, kwargs) if vary else {}
 
         def call(number: int) -> Any:
-            given, named = _fill((args, kwargs), number, filled=self._on_demand)
+            given, named = recipes.fill_in((args, kwargs), number, filled=self._on_demand)
             if vary:
-                given = tuple(_other(value, number) for value in given)
+                given = tuple(recipes.another(value, number) for value in given)
                 named = {**others, **named}
-                named = {name: _other(value, number) for name, value in named.items()}
-            return _finished(function(*given, **named))
+                named = {name: recipes.another(value, number) for name, value in named.items()}
+            return recipes.finished(function(*given, **named))
 
         return roots, call
 
@@ -352,14 +280,10 @@ class Case:
         self.program.import_ahead()
         try:
             self._find_target()
-        except NoVerdictError as unknown:
-            if is_wrong_argument(unknown.__cause__):
-                self._mark(lenient=True)  # another call is at fault as well, and fails first
-            elif isinstance(unknown.__cause__, _ASKED):
-                self._on_demand = True
-                self._plays.clear()
-            else:
+        except NoVerdictError as missing:
+            if not is_wrong_argument(missing.__cause__):
                 raise
+            self._mark(lenient=True)  # another call is at fault as well, and fails first
             self._find_target()
 
     def forget(self) -> None:
@@ -372,8 +296,8 @@ class Case:
             self.target = target
             try:
                 self._find()
-            except NoVerdictError as unknown:
-                problem = problem or unknown
+            except NoVerdictError as missing:
+                problem = problem or missing
                 continue
             if self._reaches(self.play(True)) or self._reaches(self.play(False)):
                 return
@@ -396,11 +320,11 @@ class Case:
             return
         try:
             space = self._loaded()
-            target = _found(space, self.target.name)
+            target = targets.found(space, self.target.name)
         except NoVerdictError:
             raise
         except BaseException as error:
-            raise _unknown(error, f"the code around `{self.target.name}`") from None
+            raise unknown(error, f"the code around `{self.target.name}`") from None
         if self.target.returns is not None:
             target = self._returned()
         elif not self.target.is_class and (isinstance(target, nnx.Module) or not callable(target)):
@@ -417,7 +341,7 @@ class Case:
                 why = "the flagged line did not run in any call that was tried"
                 raise NoVerdictError("not reached", why) from None
             if missing.last is not None:
-                raise _unknown(missing.last, what) from missing.last
+                raise unknown(missing.last, what) from missing.last
             raise NoVerdictError(
                 "arguments", f"no arguments were found for {what}: {missing}"
             ) from None
@@ -433,12 +357,12 @@ class Case:
 
         def run() -> None:
             space, rngs = self.load(), nnx.Rngs(**self.streams)
-            env = self.environment(space, True, arrays=True) | {"rngs": rngs}
+            env = recipes.environment(space, training=True, arrays=True) | {"rngs": rngs}
             made.append(eval(f"{self.target.name}({outer.call or ''})", env))
 
         jax.eval_shape(run)
         assert self.target.returns is not None
-        return _named_function(made[0], self.target.returns)
+        return targets.named_function(made[0], self.target.returns)
 
     def _loaded(self) -> dict[str, Any]:
         """The names of the snippet, for looking at."""
@@ -460,9 +384,13 @@ class Case:
         error = saw.error
         if isinstance(error, MemoryError):
             raise NoVerdictError("memory", "the code asked for more memory than it may have")
-        if isinstance(error, _HOPELESS):
-            raise _unknown(error, f"`{self.target.name}`")
+        if isinstance(error, HOPELESS):
+            raise unknown(error, f"`{self.target.name}`")
         good = self.shows(saw) or self.conditions.enough(saw)
+        if isinstance(error, ASKED) and not (good or self._on_demand):
+            self._on_demand = True
+            self._plays.clear()
+            return self._attempt(recipe)
         if error is None:
             good = good or self._reaches(saw) or self._reaches(self.play(False, recipe=recipe))
         return Attempt(error, saw.stage, good)
@@ -501,7 +429,7 @@ class Case:
 
         Empty where nothing that runs has a mode, unless it is ``always`` said.
         """
-        call = _call(self.recipe.call if self.recipe else None)
+        call = recipes.parsed(self.recipe.call if self.recipe else None)
         given = [(k.arg, k.value) for k in call.keywords]
         for name, value in [*given, *zip(self.parameters, call.args, strict=False)]:
             match value:
@@ -516,186 +444,23 @@ class Case:
         return ""
 
     @property
+    def bare_call(self) -> str:
+        """The arguments of the call without those that may be left out, but for modes."""
+        call = recipes.parsed(self.recipe.call if self.recipe else None)
+        skipped = {name for name in self.optional if name not in self.job.flags}
+        pairs = zip(self.parameters, call.args, strict=False)
+        kept = list(itertools.takewhile(lambda pair: pair[0] not in skipped, pairs))
+        named = [k for k in call.keywords if k.arg not in skipped]
+        given = [ast.unparse(value) for _, value in kept]
+        return ", ".join([*given, *(f"{k.arg}={ast.unparse(k.value)}" for k in named)])
+
+    @property
     def leaves_out(self) -> list[str]:
         """Parameters that may hold randomness, or choose it, and are not given."""
-        call = _call(self.recipe.call if self.recipe else None)
+        call = recipes.parsed(self.recipe.call if self.recipe else None)
         given = {keyword.arg for keyword in call.keywords} | set(self.parameters[: len(call.args)])
         return [name for name in self.optional if name not in given and _RANDOM.search(name)]
 
     def _refuse(self, saw: Play) -> None:
         if saw.error is not None and not (self.shows(saw) or self.conditions.enough(saw)):
-            raise _unknown(saw.error, "the statement")
-
-
-def _assigned(statement: ast.stmt) -> list[Target]:
-    """What a statement of a script names: it may be a function that was compiled."""
-    match statement:
-        case ast.Assign([ast.Name(name)], ast.Call()):
-            return [Target(name)]
-    return []
-
-
-def _methods(definitions: Sequence[slices.Definition]) -> list[str]:
-    classes = [d for d in definitions if isinstance(d, ast.ClassDef)]
-    return [s.name for s in classes[-1].body if isinstance(s, ast.FunctionDef)]
-
-
-def _found(space: Mapping[str, Any], name: str) -> Any:
-    first, *rest = name.split(".")
-    value = space[first]
-    for part in rest:
-        value = getattr(value, part)
-    return value
-
-
-def _call(arguments: str | None) -> ast.Call:
-    """Arguments, parsed."""
-    call = ast.parse(f"f({arguments or ''})", mode="eval").body
-    assert isinstance(call, ast.Call)
-    return call
-
-
-def _named_function(made: Any, name: str) -> Any:
-    """Of what a function returned, the function of that name; else the first function."""
-    parts = made if isinstance(made, tuple | list) else [made]
-    functions = [p for p in parts if callable(p) and not isinstance(p, nnx.Module | type)]
-    if not functions:
-        raise NoVerdictError("no function", f"no function `{name}` is returned")
-    named = [f for f in functions if getattr(f, "__name__", None) == name]
-    return (named or functions)[0]
-
-
-def _names(arguments: str) -> set[str]:
-    return {node.id for node in ast.walk(_call(arguments)) if isinstance(node, ast.Name)}
-
-
-def is_wrong_argument(error: BaseException | None) -> bool:
-    """Whether a call was given what it does not take, or not what it needs."""
-    if isinstance(error, ValueError):  # flax's own: no `deterministic` argument was provided
-        return "argument was provided" in str(error)
-    if isinstance(error, AttributeError):  # a mode in the place of an array
-        return "'bool' object" in str(error)
-    return isinstance(error, TypeError) and _REFUSED_CALL.search(str(error)) is not None
-
-
-def said(error: BaseException) -> str:
-    """An error in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-
-
-def _guesses(
-    function: Any, given: Mapping[str, object], space: Mapping[str, object]
-) -> dict[str, str]:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return {}
-    return {
-        name: type(value).__name__
-        for name, value in given.items()
-        if isinstance(value, nnx.Module)
-        and (
-            name not in parameters
-            or parameters[name].annotation is inspect.Parameter.empty
-            or any(
-                isinstance(other, type)
-                and issubclass(other, type(value))
-                and other is not type(value)
-                for other in space.values()
-            )
-        )
-    }
-
-
-def _parameters(function: Any) -> tuple[list[str], list[str]]:
-    """What it takes by position, and what has a default."""
-    try:
-        found = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return [], []
-    by_position = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return by_position, [p.name for p in found if p.default is not p.empty]
-
-
-def _fill(given: Any, call: int, *, filled: bool) -> Any:
-    """What a recipe gives, with arrays of this call in the place of placeholders."""
-    count = 0
-
-    def fill(value: Any) -> Any:
-        nonlocal count
-        if isinstance(value, Placeholder):
-            count += 1
-            kind = GIVEN_KEY if value.dtype == "key" else "input"
-            return value.array(f"{kind} {count} of call {call + 1}", filled=filled)
-        if type(value) is dict:
-            return {name: fill(one) for name, one in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(fill(one) for one in value)
-        return value
-
-    return fill(given)
-
-
-def _scalars(function: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers that parameters have by default, of those that are not given."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return {}
-    return {
-        p.name: p.default
-        for p in parameters[len(args) :]
-        if p.name not in kwargs and type(p.default) in (int, float)
-    }
-
-
-def _other(value: Any, call: int) -> Any:
-    """A number, another one at each call."""
-    return value + call if type(value) in (int, float) else value
-
-
-def _finished(returned: Any) -> Any:
-    """What a call returns, once what it does later is done: generators, coroutines."""
-    if inspect.isgenerator(returned):
-        return list(itertools.islice(returned, 100))
-    if inspect.iscoroutine(returned):
-        try:
-            for _ in range(100):
-                returned.send(None)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            returned.close()
-        return None
-    return returned
-
-
-class _Later:
-    """``x[2, 4]`` in a call: an array that each call gets anew."""
-
-    def __init__(self, dtype: Any) -> None:
-        self._dtype = dtype
-
-    def __getitem__(self, shape: int | tuple[int, ...]) -> Any:
-        return Placeholder(shape if isinstance(shape, tuple) else (shape,), self._dtype)
-
-
-class _Filled(_Later):
-    """``x[2, 4]`` where something is built: an array."""
-
-    def __getitem__(self, shape: int | tuple[int, ...]) -> Any:
-        return jnp.zeros(shape, self._dtype)
-
-
-def _unknown(error: BaseException, what: str) -> NoVerdictError:
-    if isinstance(error, NoVerdictError):
-        return error
-    if isinstance(error, MissingModuleError):
-        return NoVerdictError("missing module", str(error))
-    if isinstance(error, RefusedError):
-        return NoVerdictError("refused", str(error))
-    if isinstance(error, ModuleNotFoundError):
-        return NoVerdictError("missing module", f"`{error.name}` is not installed here")
-    why = f"{what} does not run with any arguments that were tried: {said(error)}"
-    return NoVerdictError("does not run", why)
+            raise unknown(saw.error, "the statement")

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from flake8_nnx_mode.confirm import ondemand
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
+from flake8_nnx_mode.confirm.case import Case
+from flake8_nnx_mode.confirm.failures import NoVerdictError, said
 from flake8_nnx_mode.confirm.jobs import Job, Outcome, Recipe, Task, Verdict
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, registry
 from flake8_nnx_mode.confirm.script import script
@@ -69,10 +70,11 @@ def run_task(job: Job, task: Task, recipes: Recipes) -> Outcome:
         seen, reason = Seen("INCONCLUSIVE", str(unknown)), unknown.reason
     fix_verdict: Verdict | None = None
     if task.fixed is not None and task.fixed_span is not None:
-        try:
-            fix_verdict = examine(job, oracle, task.fixed, task.fixed_span, dict(recipes)).verdict
-        except NoVerdictError:
-            fix_verdict = "INCONCLUSIVE"
+        fix_verdict = "INCONCLUSIVE"
+        if seen.verdict != "INCONCLUSIVE":  # what cannot be run cannot be run mended either
+            with contextlib.suppress(NoVerdictError):
+                fixed = examine(job, oracle, task.fixed, task.fixed_span, dict(recipes))
+                fix_verdict = fixed.verdict
     return Outcome(task.number, seen.verdict, seen.evidence, reason, fix_verdict, script=text)
 
 

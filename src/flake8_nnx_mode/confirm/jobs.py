@@ -16,8 +16,8 @@ class Recipe:
     In them, ``rngs`` is an ``nnx.Rngs`` of distinct named streams, ``train`` the mode that is
     tried, ``key`` a key, and ``x[2, 4]``, ``ids[2, 4]``, ``mask[2, 4]`` are arrays of that shape:
     float32, int32 and bool. The names of the file are there too, and ``jax``, ``jnp``, ``nnx``,
-    ``np``. ``...`` stands for an argument that is not known. ``init`` is None where nothing is built: the
-    flagged code is a function.
+    ``np``. ``...`` stands for an argument that is not known. ``init`` is None where nothing is
+    built: the flagged code is a function.
     """
 
     init: str | None

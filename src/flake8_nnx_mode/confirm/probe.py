@@ -7,33 +7,12 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from flake8_nnx_mode.confirm.objects import Leaf, leaves
 from flake8_nnx_mode.confirm.teller import ASIDE, FLAGGED, Event, Teller
 from flake8_nnx_mode.confirm.values import LEAF, Draw, Reading, Values
 
 _CALL = "nnx_confirm_call_"
-SEED = 104_729
-"""Of keys that are given; hardly one that code names itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placeholder:
-    """An array that each call gets anew."""
-
-    shape: tuple[int, ...]
-    dtype: Any
-
-    def array(self, label: str, *, filled: bool = False) -> Any:
-        """A traced array of which ``label`` is known; ``filled`` if its values may be asked."""
-        if self.dtype == "key":
-            return LEAF.bind(jax.random.key(SEED), label=label)
-        if not filled:
-            return LEAF.bind(jnp.zeros(self.shape, self.dtype), label=label)
-        some = np.random.default_rng(SEED).normal(size=self.shape)
-        made = np.ones(self.shape, bool) if self.dtype == jnp.bool_ else np.abs(some)
-        return LEAF.bind(jnp.asarray(made, self.dtype), label=label)
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ def script(case: Case, oracle: str, seen: Seen, *, code: str, message: str) -> s
     if case.target.name is not None:
         ours[1] = _Prepared(case, recipe, how).text
     helpers, prepared, last = _renamed(ours, user.names)
-    text = "".join([helpers, prepared, last, _paths(case)])
+    text = "".join([helpers, user.around, prepared, last, _paths(case)])
     patches = "watch" in how.helpers
     top = [
         _docstring(case, seen, code, message),
@@ -171,7 +171,11 @@ class _Code:
         )
         """Whether the text is the user's code; it is not where no word can be put into it."""
         self.text = self._joined(self._statement(s) for s in statements if not _is_future(s))
+        self.around = ""
+        """What of the text is ours."""
         if case.target.name is None:
+            self.around = RAISED
+            self.is_valid = self.is_valid and "raised" not in self.names
             self.text = f"raised = None\ntry:\n{_indented(self.text)}{RAISED}"
 
     def _joined(self, parts: Iterable[str]) -> str:

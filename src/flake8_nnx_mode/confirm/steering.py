@@ -576,6 +576,35 @@ def _nothing(failure: Failure) -> Iterator[Move]:
                 yield Move(0.3 + 0.3 * near + (not about_none), {slot.path: Pick(1)})
 
 
+_REQUIRED = re.compile(
+    r"(\w+)(?: config\w*)? (?:is required|(?:can ?not|can't|must not|may not) be (?:None|empty)|"
+    r"must be (?:given|set|provided|specified|non-empty))"
+)
+
+
+def _required(failure: Failure) -> Iterator[Move]:
+    """Something that may be left out is asked for by name."""
+    if found := _REQUIRED.search(failure.message):
+        name = found[1]
+        for slot in failure.slots.values():
+            if slot.name == name or slot.name.startswith(f"{name}_"):
+                for number in range(1, min(slot.options, 4)):
+                    yield Move(0.05 * number, {slot.path: Pick(number)})
+                yield Move(0.2, {slot.path: repr(name)})
+
+
+def _vanished(failure: Failure) -> Iterator[Move]:
+    """A size came to nothing: fewer features than heads to share them."""
+    found = re.search(r"into shape \(([^)]*)\)", failure.message)
+    sizes = [int(n) for n in re.findall(r"\d+", found[1])] if found else []
+    if 0 in sizes[1:]:
+        heads = sizes[sizes.index(0, 1) - 1]
+        yield Move(0.2, {"size.features": str(4 * heads)})
+        for slot in failure.slots.values():
+            if slot.number == heads:
+                yield Move(0.3, {slot.path: "2"})
+
+
 def _attribute(failure: Failure) -> Iterator[Move]:
     """An object lacks an attribute or a key that the code reads."""
     if found := _NO_ATTRIBUTE.search(failure.message):
@@ -732,6 +761,8 @@ def _anything(failure: Failure) -> Iterator[Move]:
 
 
 _RULES: tuple[_Rule, ...] = (
+    _required,
+    _vanished,
     _layer,
     _condition,
     _mode,

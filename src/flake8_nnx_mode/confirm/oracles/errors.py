@@ -10,7 +10,8 @@ import jax
 from flax import nnx
 from flax.errors import TraceContextError
 
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
+from flake8_nnx_mode.confirm.case import Case
+from flake8_nnx_mode.confirm.failures import NoVerdictError, said
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 
 
@@ -158,7 +159,11 @@ def _is(*types: type[BaseException], says: str = "") -> Callable[[BaseException]
 ORACLES = {
     "rngs-missing": Oracle(unsaved, symptom=_is(NameError, AttributeError, TraceContextError)),
     "dropout-without-rngs": Oracle(
-        dropout_without_rngs, symptom=_is(ValueError, says="rngs"), anywhere=True, watch=True
+        dropout_without_rngs,
+        symptom=_is(ValueError, says="rngs"),
+        anywhere=True,
+        watch=True,
+        supplied=True,
     ),
     "stream-as-key": Oracle(raises, symptom=_is(TypeError, ValueError, says="Rng|PRNG key")),
     "undeclared-stream": Oracle(

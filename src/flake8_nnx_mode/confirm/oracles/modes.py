@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from flax import nnx
 
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError, is_wrong_argument
+from flake8_nnx_mode.confirm.case import Case
+from flake8_nnx_mode.confirm.failures import NoVerdictError, is_wrong_argument
 from flake8_nnx_mode.confirm.objects import modules, walk
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.oracles.errors import raises, unseen

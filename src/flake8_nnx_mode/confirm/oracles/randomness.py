@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flake8_nnx_mode.confirm.case import GIVEN_KEY, Case, NoVerdictError, said
+from flake8_nnx_mode.confirm.case import Case
+from flake8_nnx_mode.confirm.failures import NoVerdictError, said
 from flake8_nnx_mode.confirm.jobs import Recipe
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
-from flake8_nnx_mode.confirm.probe import SEED, Play
+from flake8_nnx_mode.confirm.probe import Play
+from flake8_nnx_mode.confirm.recipes import GIVEN_KEY, SEED
 from flake8_nnx_mode.confirm.values import Draw
 
 _CLOCK = re.compile(r"\btime\b|\burandom\b|\buuid\b|\bsecrets\b|np\.random|\brandom\.random")
@@ -147,7 +149,8 @@ def constant_fallback(case: Case) -> Seen:
     """What happens where no ``rngs`` is given, or one without the stream that is asked for."""
     assert case.recipe is not None
     evaluation = differs = False
-    for given, recipe in _without(case.recipe):
+    bare = Recipe(case.recipe.init, case.bare_call)
+    for given, recipe in (*_without(case.recipe), *_without(bare)):
         for training in (True, False):
             saw = case.play(training, recipe=recipe)
             if saw.error is not None or not saw.flagged_draws(0):

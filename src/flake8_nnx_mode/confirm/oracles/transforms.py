@@ -6,7 +6,8 @@ from typing import Any
 
 import jax
 
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError
+from flake8_nnx_mode.confirm.case import Case
+from flake8_nnx_mode.confirm.failures import NoVerdictError
 from flake8_nnx_mode.confirm.objects import Leaf, leaves
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.oracles.errors import unseen

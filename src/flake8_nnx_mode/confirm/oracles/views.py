@@ -9,7 +9,8 @@ from typing import Any
 
 from flax import nnx
 
-from flake8_nnx_mode.confirm.case import Case, NoVerdictError, said
+from flake8_nnx_mode.confirm.case import Case
+from flake8_nnx_mode.confirm.failures import NoVerdictError, said
 from flake8_nnx_mode.confirm.objects import modules, walk
 from flake8_nnx_mode.confirm.oracles import Oracle, Seen, confirmed, refuted
 from flake8_nnx_mode.confirm.oracles.errors import raises, unseen
