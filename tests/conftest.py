@@ -47,17 +47,18 @@ def same_place(old: str, new: str, span: Span) -> Span:
     for _, start, end, new_start, new_end in match.get_opcodes():
         if start <= line < end:
             number = min(new_start + line - start, max(new_end - 1, new_start))
-            changed = difflib.SequenceMatcher(None, before[line], after[number], autojunk=False)
-            columns = [_column(changed, span.start.column), _column(changed, span.end.column)]
+            first = _column(before[line], after[number], span.start.column)
+            last = _column(before[line], after[number], span.end.column)
             if span.end.line > span.start.line:
-                columns[1] = len(after[number])
-            return Span(Position(number + 1, columns[0]), Position(number + 1, columns[1]))
+                last = len(after[number])
+            return Span(Position(number + 1, first), Position(number + 1, last))
     raise AssertionError(f"line {line + 1} is in neither text")
 
 
-def _column(changed: difflib.SequenceMatcher[str], column: int) -> int:
-    """Where a column went; one in the midst of what changed goes to the end of it."""
-    for tag, start, end, new_start, new_end in changed.get_opcodes():
+def _column(old: str, new: str, column: int) -> int:
+    """Where a column went; one in the midst of what changed goes to the beginning of it."""
+    match = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for tag, start, end, new_start, _ in match.get_opcodes():
         if start <= column < end:
             return new_start + column - start if tag == "equal" else new_start
-    return len(changed.b)
+    return len(new)

@@ -105,7 +105,8 @@ def test_hostile_code_gets_a_verdict_that_is_right(run: dict[str, Any], name: st
     finding, says = run["found"][name], HOSTILE[name][1]
     seen = (finding["verdict"], finding["evidence"])
     if says:
-        assert seen[0] == "INCONCLUSIVE" and re.search(says, seen[1]), seen
+        assert seen[0] == "INCONCLUSIVE", seen
+        assert re.search(says, seen[1]), seen
     else:  # what it does changes nothing about the mistake, if there is time enough to see it
         assert seen[0] == "CONFIRMED" or "longer than" in seen[1], seen
     assert finding["seconds"] < 4 * LIMIT

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EXAMPLES, FIXTURES, ROOT, lint, same_place
 
-from flake8_nnx_mode.confirm.failures import NoVerdictError
+from conftest import EXAMPLES, FIXTURES, ROOT, lint, same_place
 from flake8_nnx_mode.confirm.child import examine
+from flake8_nnx_mode.confirm.failures import NoVerdictError
 from flake8_nnx_mode.confirm.jobs import Job
 from flake8_nnx_mode.confirm.oracles import Seen, registry
 from flake8_nnx_mode.fixes.apply import applied, moved

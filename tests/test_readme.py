@@ -38,7 +38,8 @@ def test_every_setting_is_explained() -> None:
 def test_contributing_names_every_room() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     package = ROOT / "src" / "flake8_nnx_mode"
-    for folder in (package, *(package / f for f in ("cli", "report", "confirm", "facts", "syntax"))):
+    rooms = ("cli", "report", "confirm", "facts", "syntax")
+    for folder in (package, *(package / room for room in rooms)):
         for file in folder.glob("*.py"):
             if file.name not in ("__init__.py", "text.py", "code.py"):
                 assert re.search(rf"^ *{file.name} ", text, re.M), file

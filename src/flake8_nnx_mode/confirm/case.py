@@ -27,6 +27,7 @@ from flake8_nnx_mode.confirm.ondemand import values_on_demand
 from flake8_nnx_mode.confirm.probe import Play, play, user_frames
 from flake8_nnx_mode.confirm.recipes import Placeholder
 from flake8_nnx_mode.confirm.search import Attempt, NotFoundError, Subject, search
+from flake8_nnx_mode.confirm.standin import StandIn
 from flake8_nnx_mode.confirm.teller import Teller
 from flake8_nnx_mode.confirm.values import Values
 from flake8_nnx_mode.model import Span
@@ -39,8 +40,9 @@ _RANDOM = re.compile(r"key|rng|seed|step|epoch|index|count|noise", re.IGNORECASE
 def _supply(model: object, rngs: nnx.Rngs, flagged: list[object]) -> None:
     """Give streams to dropout layers that have none, so that they do not fail first."""
     for _, module in modules(model):
-        lacks = isinstance(module, nnx.Dropout) and module.rngs is None
-        if lacks and not any(module is one for one in flagged):
+        if not isinstance(module, nnx.Dropout) or any(module is one for one in flagged):
+            continue
+        if module.rngs is None:
             module.rngs = rngs.fork()
 
 
@@ -329,7 +331,8 @@ class Case:
             target = self._returned()
         elif not self.target.is_class and (isinstance(target, nnx.Module) or not callable(target)):
             raise NoVerdictError("no function", f"`{self.target.name}` is no function")
-        subject = Subject(target, self.target.method, self.job.flags, space, self.target.name)
+        names = {"StandIn": StandIn, **space}
+        subject = Subject(target, self.target.method, self.job.flags, names, self.target.name)
         pinned = self.job.pins.get(self.target.name)
         builds = self.job.builds.get(self.target.name.rpartition(".")[2], ())
         try:

@@ -92,13 +92,13 @@ def examine(
         NoVerdictError: too little to say.
     """
     case = Case(replace(job, text=text), text, span, oracle, recipes)
-    case.find()
     try:
+        case.find()
         seen = oracle.examine(case)
     except NoVerdictError:
         raise
-    except Exception as error:  # code that is stranger than the oracle thought
-        raise NoVerdictError("oracle", f"the oracle failed: {said(error)}") from error
+    except Exception as error:  # code that is stranger than we thought
+        raise NoVerdictError("internal", f"it could not be looked at: {said(error)}") from error
     if seen.verdict == "REFUTED":
         _must_have_run(case)
     if case.guesses:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,17 +91,21 @@ def guesses(
         name: type(value).__name__
         for name, value in given.items()
         if isinstance(value, nnx.Module)
-        and (
-            name not in parameters
-            or parameters[name].annotation is inspect.Parameter.empty
-            or any(
-                isinstance(other, type)
-                and issubclass(other, type(value))
-                and other is not type(value)
-                for other in space.values()
-            )
+        and not (
+            name in parameters and _names_class(parameters[name].annotation, type(value), space)
         )
     }
+
+
+def _names_class(hint: Any, cls: type, space: Mapping[str, object]) -> bool:
+    """Whether an annotation says that an object is of this class, and of none that extends it."""
+    said = hint is cls or cls in typing.get_args(hint)
+    if isinstance(hint, str):
+        said = cls.__name__ in hint
+    return said and not any(
+        isinstance(other, type) and issubclass(other, cls) and other is not cls
+        for other in space.values()
+    )
 
 
 def parameters(function: Any) -> tuple[list[str], list[str]]:

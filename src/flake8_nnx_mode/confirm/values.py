@@ -240,8 +240,8 @@ class Reading:
         return self._of(next(p for name in _INLINED if (p := params.get(name)) is not None))
 
     def _scan(self, params: Any, operands: tuple[int, ...], around: _Around) -> list[int]:
-        fixed = params["num_consts"]
-        kept = fixed + params["num_carry"]
+        fixed, carried = _scanned(params)
+        kept = fixed + carried
         turns = [self._values.number("turn", n, operands) for n in range(fixed, kept)]
         turns += [self._values.number("element", (whole,)) for whole in operands[kept:]]
         return self._loop(params["jaxpr"], operands[:fixed], turns, around)
@@ -308,6 +308,14 @@ def _is_sampler(body: Any) -> bool:
 def _is_key(atom: Any) -> bool:
     dtype = getattr(atom.aval, "dtype", None)
     return dtype is not None and bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
+
+
+def _scanned(params: Any) -> tuple[int, int]:
+    """How many operands of a scan stay as they are, and how many it carries along."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    fixed, carried, _ = params["ft_in"].unpack()  # jax 0.12
+    return len(fixed), len(carried)
 
 
 def _fingerprint(params: Any) -> Iterator[object]:

@@ -150,7 +150,8 @@ def constant_fallback(case: Case) -> Seen:
     assert case.recipe is not None
     evaluation = differs = False
     bare = Recipe(case.recipe.init, case.bare_call)
-    for given, recipe in (*_without(case.recipe), *_without(bare)):
+    tried = (*_without(case.recipe), ("without a key or `rngs`", bare), *_without(bare))
+    for given, recipe in tried:
         for training in (True, False):
             saw = case.play(training, recipe=recipe)
             if saw.error is not None or not saw.flagged_draws(0):
