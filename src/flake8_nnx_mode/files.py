@@ -46,5 +46,9 @@ def named_files(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
 
 
 def _skipped(folder: Path) -> bool:
-    name = folder.name
-    return name.startswith(".") or name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    if folder.name.startswith(".") or folder.name in _SKIPPED:
+        return True
+    try:
+        return (folder / "pyvenv.cfg").exists()
+    except OSError:  # it is told of when it is read
+        return False

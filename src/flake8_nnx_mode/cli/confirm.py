@@ -109,7 +109,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Sh
     "-o",
     "--output-file",
     "output",
-    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=True),
+    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False),
     default="-",
     help="Where to write the report.  [default: standard output]",
 )

@@ -340,6 +340,8 @@ class Case:
             self.recipe = found if found.init is not None else replace(found, init=self._init)
         except NotFoundError as missing:
             what, self._ran = f"`{self.target.name}`", missing.ran
+            if pinned is not None:
+                what += ", as it is pinned,"
             if missing.ran is not None:
                 why = "the flagged line did not run in any call that was tried"
                 raise NoVerdictError("not reached", why) from None

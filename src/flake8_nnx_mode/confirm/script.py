@@ -22,7 +22,7 @@ from flake8_nnx_mode.confirm.oracles import Seen
 from flake8_nnx_mode.confirm.showing import RAISED, Showing, showing
 
 _MODULES = """
-    asyncio contextlib copy functools gc inspect itertools os sys traceback types weakref
+    asyncio contextlib copy functools gc inspect itertools os sys tempfile traceback types weakref
 """.split()
 _ARRAYS = {
     "x": ("jnp.zeros({})", "jax.random.normal(jax.random.key({}), {})"),
@@ -128,8 +128,8 @@ def _docstring(case: Case, seen: Seen, code: str, message: str) -> str:
 
 
 def _paths(case: Case) -> str:
-    """What makes the project's own modules importable."""
-    lines = []
+    """What makes the project's own modules importable, and keeps what is written out of it."""
+    lines = ["os.chdir(tempfile.mkdtemp())  # what the code writes goes there"]
     if case.job.roots:
         lines.append(f"sys.path[:0] = {list(case.job.roots)}")
     nodes = [node for s in case.slice.statements for node in ast.walk(s)]

@@ -56,13 +56,18 @@ drawn = []  # of each random draw: the sampler, its line in this script, the key
 counting = $everywhere  # $why
 
 
+def is_ours(code):
+    """Whether a function is one of this script's helpers."""
+    return code.co_qualname.startswith("flagged.")
+
+
 def watch(sampler):
     """A function of `jax.random` that notes its draws, also under `jit`: hence the callback."""
 
     @functools.wraps(sampler)
     def sample(*args, **kwargs):
         frame = sys._getframe(1)
-        while frame.f_code.co_filename != sample.__code__.co_filename:
+        while frame.f_code.co_filename != sample.__code__.co_filename or is_ours(frame.f_code):
             frame = frame.f_back
         line, counts = frame.f_lineno, counting
 

@@ -1,5 +1,6 @@
 """What ``nnx-mode confirm`` saw, for people."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
@@ -54,14 +55,14 @@ def _details(result: Result) -> Iterator[str]:
     if outcome.verdict == "CONFIRMED" and outcome.fix_verdict is not None:
         yield _FIXES[outcome.fix_verdict]
     if result.repro is not None:
-        yield f"to see it: python {result.repro}"
+        yield f"to see it: python {shlex.quote(str(result.repro))}"
 
 
 def _summary(results: Results) -> Iterator[str]:
     if results.found:
         yield f"{_plural(len(results.found), 'finding')}: {', '.join(_counts(results))}"
     else:
-        yield "No findings."
+        yield "No findings in what could be read." if results.problems else "No findings."
     if results.interrupted:
         yield "Interrupted: this is what was seen until then."
     hello = results.hello
