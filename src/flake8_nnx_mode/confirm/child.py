@@ -28,6 +28,7 @@ def run_job(job: Job, emit: Callable[[Outcome], None]) -> None:
     """
     sys.path[:0] = [root for root in job.roots if root not in sys.path]
     ondemand.quiet()
+    ondemand.tracers_are_data()
     recipes: Recipes = {}
     untouched = _library()
     for task in job.tasks:

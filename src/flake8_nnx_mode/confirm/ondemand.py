@@ -6,7 +6,7 @@ those rooms have changed, there is none. Values inside compiled functions stay u
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -16,6 +16,18 @@ def quiet() -> None:
         from jax._src.interpreters import partial_eval
 
         partial_eval.DynamicJaxprTracer._origin_msg = lambda self: ""  # type: ignore[method-assign]
+
+
+def tracers_are_data() -> None:
+    """Let flax take a traced array that is an attribute for what it is, an array.
+
+    Else it is part of a model's structure, which `nnx.jit` compares.
+    """
+    with contextlib.suppress(Exception):
+        from flax import nnx
+        from jax._src.interpreters import partial_eval
+
+        nnx.register_data_type(partial_eval.DynamicJaxprTracer)
 
 
 @contextlib.contextmanager
@@ -36,11 +48,25 @@ def values_on_demand() -> Iterator[None]:
         except Exception:  # then it is as unknown as ever
             return None
 
-    DynamicJaxprTracer.to_concrete_value = value  # type: ignore[method-assign]
+    kind: Any = DynamicJaxprTracer
+    kind.to_concrete_value = value
+    kind.__float__ = _converting(kind.__float__, float, value)  # these two do not ask by themselves
+    kind.__complex__ = _converting(kind.__complex__, complex, value)
     try:
         yield
     finally:
-        DynamicJaxprTracer.to_concrete_value = before  # type: ignore[method-assign]
+        kind.to_concrete_value = before
+        del kind.__float__, kind.__complex__  # what it inherits
+
+
+def _converting(
+    general: Callable[[Any], Any], number: Callable[[Any], Any], value: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    def convert(tracer: Any) -> Any:
+        known = value(tracer)
+        return general(tracer) if known is None else number(known)
+
+    return convert
 
 
 class _Known:

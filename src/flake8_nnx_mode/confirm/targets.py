@@ -38,12 +38,17 @@ def targets(place: slices.Place, *, built_only: bool) -> Sequence[Target]:
     if built_only:
         return [Target(owner, None, True)]
     methods = _methods(place.definitions)
-    forward = [m for m in methods if m not in _INIT_LIKE and not m.startswith("_")]
+    names = list(methods)
+    forward = [m for m in names if m not in _INIT_LIKE and not m.startswith("_")]
     preferred = ["__call__"] if "__call__" in methods else forward[:1]
     if function is not None and function not in _INIT_LIKE:
         others = [m for m in preferred if m != function]
-        private = function.startswith("_") and not function.startswith("__")
-        preferred = [*others, function] if private else [function, *others]
+        preferred = [function, *others]
+        if function.startswith("_") and not function.startswith("__"):
+            callers = [m for m in names if _mentions(methods[m], function) and m != function]
+            public = [m for m in callers if m in forward or m == "__call__"]
+            built = any(m in _INIT_LIKE for m in callers)
+            preferred = [*others, function] if built else [*public, function, *others]
     return [Target(owner, method, True) for method in preferred] or [Target(owner, None, True)]
 
 
@@ -55,9 +60,13 @@ def _assigned(statement: ast.stmt) -> list[Target]:
     return []
 
 
-def _methods(definitions: Sequence[slices.Definition]) -> list[str]:
+def _methods(definitions: Sequence[slices.Definition]) -> dict[str, ast.FunctionDef]:
     classes = [d for d in definitions if isinstance(d, ast.ClassDef)]
-    return [s.name for s in classes[-1].body if isinstance(s, ast.FunctionDef)]
+    return {s.name: s for s in classes[-1].body if isinstance(s, ast.FunctionDef)}
+
+
+def _mentions(method: ast.FunctionDef, name: str) -> bool:
+    return any(isinstance(n, ast.Attribute) and n.attr == name for n in ast.walk(method))
 
 
 def found(space: Mapping[str, Any], name: str) -> Any:
