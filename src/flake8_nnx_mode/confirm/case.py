@@ -409,11 +409,20 @@ class Case:
     def shows(self, saw: Play) -> bool:
         """Whether a run ended in the error that is to be shown, at the flagged place."""
         error = saw.error
-        return (
-            error is not None
-            and self.conditions.symptom(error)
-            and (self.conditions.anywhere or self.ends_here(saw))
-        )
+        if error is None or not self.conditions.symptom(error):
+            return False
+        return self.conditions.anywhere or (self.ends_here(saw) and self._is_its_own(saw, error))
+
+    def _is_its_own(self, saw: Play, error: BaseException) -> bool:
+        """Whether the flagged call raised it, and not another on the same line."""
+        missing = isinstance(error, NameError | AttributeError | KeyError)  # before there is a call
+        if missing or self.marked is None or not isinstance(self.marked.node, ast.Call):
+            return True
+        chain: list[BaseException | None] = [error]
+        while chain[-1] is not None and len(chain) < 9:
+            chain.append(chain[-1].__cause__ or chain[-1].__context__)
+        raised = [event.error for event in saw.events if event.error is not None]
+        return any(one is other for one in raised for other in chain)
 
     def ends_here(self, saw: Play) -> bool:
         """Whether the last line of the user's file in the traceback is the flagged one."""
@@ -458,6 +467,22 @@ class Case:
         named = [k for k in call.keywords if k.arg not in skipped]
         given = [ast.unparse(value) for _, value in kept]
         return ", ".join([*given, *(f"{k.arg}={ast.unparse(k.value)}" for k in named)])
+
+    def is_assigned_outside(self, name: str) -> bool:
+        """Whether the file sets an attribute of that name on something else than ``self``."""
+        ways = (
+            rf"(?<!\bself)\.{name}(\.value)?\s*=[^=]",
+            rf"setattr\([^)]*[\"']{name}[\"']",
+            rf"set_attributes\([^)]*\b{name}\s*=",
+        )
+        return any(re.search(way, self.text) for way in ways)
+
+    @property
+    def untold(self) -> bool:
+        """Whether what is called takes a mode, and is not given it."""
+        call = self.recipe.call if self.recipe else None
+        takes = self.job.flags.keys() & {*self.parameters, *self.optional}
+        return bool(takes) and "train" not in recipes.names(call or "")
 
     @property
     def leaves_out(self) -> list[str]:

@@ -7,6 +7,8 @@ import jax
 from flake8_nnx_mode.confirm.cage import RefusedError
 from flake8_nnx_mode.confirm.loading import MissingModuleError
 
+_UNTOLD = re.compile(r"No .(deterministic|use_running_average|decode). argument")
+"""What flax says of a layer that nobody told its mode."""
 _REFUSED_CALL = re.compile(
     r"\(\) (got an unexpected keyword|got multiple values|missing \d+ required|takes .* positional)"
 )
@@ -40,7 +42,7 @@ def said(error: BaseException) -> str:
 def is_wrong_argument(error: BaseException | None) -> bool:
     """Whether a call was given what it does not take, or not what it needs."""
     if isinstance(error, ValueError):  # flax's own: no `deterministic` argument was provided
-        return "argument was provided" in str(error)
+        return _UNTOLD.match(str(error)) is not None
     if isinstance(error, AttributeError):  # a mode in the place of an array
         return "'bool' object" in str(error)
     return isinstance(error, TypeError) and _REFUSED_CALL.search(str(error)) is not None

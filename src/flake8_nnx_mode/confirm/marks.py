@@ -101,7 +101,8 @@ def _fate(path: Sequence[ast.AST]) -> Fate:
             functions = [node for node in path[:number] if isinstance(node, ast.FunctionDef)]
             if functions and isinstance(functions[-1].returns, ast.Constant):
                 return "unclear"  # `-> None`
-    return "unclear" if any(isinstance(node, ast.BoolOp) for node in around) else "used"
+    picked = any(isinstance(node, ast.BoolOp | ast.Subscript) for node in around)
+    return "unclear" if picked else "used"
 
 
 def _is_super(node: ast.Call) -> bool:

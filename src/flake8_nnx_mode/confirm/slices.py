@@ -164,9 +164,20 @@ def _completes(statement: ast.stmt, name: str) -> bool:
 
 def _is_done_to(statement: ast.stmt, name: str) -> bool:
     match statement:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name(owner)))):
-            return owner == name
+        case ast.Expr(ast.Call() as call):
+            given = [arg.id for arg in call.args if isinstance(arg, ast.Name)]
+            return name in (*given, _root(call.func))
     return False
+
+
+def _root(node: ast.expr) -> str | None:
+    """The name that a chain of attributes, subscripts and calls begins with, if it is one."""
+    if not isinstance(node, ast.Attribute):
+        return None
+    inner: ast.expr = node
+    while isinstance(inner, ast.Attribute | ast.Subscript):
+        inner = inner.value
+    return inner.id if isinstance(inner, ast.Name) else None
 
 
 def _is_future(statement: ast.stmt) -> bool:

@@ -104,7 +104,9 @@ class Teller:
             told = self._told(function, args, kwargs)
             if told is not None:
                 args, kwargs = told
-                mode, event.told = _in_mode(owner, self._flags, self.telling), True
+                event.told = True
+                if not self._telling(function):  # else what it keeps is its own affair
+                    mode = _in_mode(owner, self._flags, self.telling)
         held = [x for one in (owner, *args, *kwargs.values()) for x in leaves(one, _name(owner))]
         before = [leaf.get() for leaf in held]
         try:
@@ -229,7 +231,8 @@ def _watched(value: Any, event: Event) -> Any:
         class Watched(kind):  # type: ignore[misc]
             def __call__(self, *args: Any, **kwargs: Any) -> Any:
                 event.called = event.called or self is value
-                return super().__call__(*args, **kwargs)
+                with jax.named_scope(FLAGGED) if self is value else contextlib.nullcontext():
+                    return super().__call__(*args, **kwargs)
 
         Watched.__name__, Watched.__qualname__ = kind.__name__, kind.__qualname__
         value.__class__ = Watched

@@ -119,6 +119,11 @@ class Values:
             self._leaves[number] = known
         return known
 
+    def are_related(self, one: Draw, other: Draw) -> bool:
+        """Whether the keys of two draws are known to come from one."""
+        first, second = self._origins(one.key), self._origins(other.key)
+        return first is not None and second is not None and not set(first).isdisjoint(second)
+
     def are_apart(self, one: Draw, other: Draw) -> bool:
         """Whether the keys of two draws are surely different.
 
@@ -244,6 +249,9 @@ class Reading:
         kept = fixed + carried
         turns = [self._values.number("turn", n, operands) for n in range(fixed, kept)]
         turns += [self._values.number("element", (whole,)) for whole in operands[kept:]]
+        if params["length"] == 1:  # no turn comes after the first
+            inputs = [*operands[:fixed], *turns]
+            return self._read(params["jaxpr"].jaxpr, self._of(params["jaxpr"]), inputs, around)
         return self._loop(params["jaxpr"], operands[:fixed], turns, around)
 
     def _while(self, params: Any, operands: tuple[int, ...], around: _Around) -> list[int]:

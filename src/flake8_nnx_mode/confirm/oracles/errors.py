@@ -58,7 +58,7 @@ def unsaved(case: Case) -> Seen:
             name = getattr(saw.error, "name", None)
             if name is not None and not re.search(rf"\b{name}\b", case.flagged_text):
                 raise NoVerdictError("does not run", f"another error: {said(saw.error)}")
-            if re.search(rf"(?<!\bself)\.{name}\s*=[^=]", case.text):
+            if name is not None and case.is_assigned_outside(name):
                 raise NoVerdictError("outside", f"`{name}` is assigned from outside of the class")
     return raises(case)
 
@@ -98,6 +98,14 @@ def dropout_without_rngs(case: Case) -> Seen:
         if case.shows(saw) and case.leaves_out:
             named = ", ".join(f"`{name}`" for name in case.leaves_out)
             raise NoVerdictError("arguments", f"it may get its key from {named}, not tried")
+        kept = re.findall(r"\.(\w+)\s*=[^=]", case.flagged_line)
+        ways = [rf"(?<!\bself)\.{name}\.rngs\s*=[^=]" for name in kept] + [
+            r"set_attributes\([^)]*\brngs="
+        ]
+        if case.shows(saw) and any(re.search(way, case.text) for way in ways):
+            raise NoVerdictError("outside", "it is given `rngs` from outside of the class")
+        if any(getattr(event.value, "rate", None) == 0 for event in saw.events):
+            raise NoVerdictError("rate", "the rate of that dropout is 0, as it was built")
     return raises(case)
 
 

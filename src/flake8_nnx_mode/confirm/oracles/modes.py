@@ -61,6 +61,8 @@ def mode(case: Case) -> Seen:
     train, evaluate = case.play(True), case.play(False)
     if train.error is not None or evaluate.error is not None:
         return raises(case)
+    if case.untold:
+        raise NoVerdictError("mode", "what is called takes a mode that it was not given")
     trains, evaluates = _effects(train), _effects(evaluate)
     training, evaluation = _calls(case)
     if evaluates and not trains:
@@ -181,8 +183,10 @@ def built_in_forward(case: Case) -> Seen:
         new = [v for _, v in walk(event.value) if isinstance(v, nnx.Variable) and id(v) not in kept]
         if any(isinstance(value, nnx.Param) for value in new):
             return confirmed(f"each call builds a new `{name}`, with new weights")
+        if any(isinstance(value, nnx.BatchStat) for value in new):
+            return confirmed(f"each call builds a new `{name}`, with new statistics")
         evaluate = case.play(False)
-        if evaluate.error is None and evaluate.calls and evaluate.calls[0].draws:
+        if evaluate.error is None and evaluate.calls and evaluate.flagged_draws(0):
             return confirmed(
                 f"each call builds a new `{name}`: no mode reaches it, and evaluation draws noise",
                 training=False,
@@ -206,5 +210,5 @@ ORACLES = {
     "dead-flag": Oracle(dead_flag),
     "mode-method": Oracle(method_as_flag, expression=True),
     "returns-none": Oracle(returns_none, enough=_returned),
-    "built-in-forward": Oracle(built_in_forward, enough=_made_layer),
+    "built-in-forward": Oracle(built_in_forward, enough=_made_layer, watch=True),
 }

@@ -42,7 +42,7 @@ def _frozen(case: Case, *, training: bool, recipe: Recipe | None = None) -> Seen
     if _CLOCK.search(case.source):
         raise NoVerdictError("clock", "the code asks a clock, or a generator of its own")
     for name in re.findall(r"\bself\.(\w+)", case.flagged_line):
-        if re.search(rf"(?<!\bself)\.{name}(\.value)?\s*=[^=]", case.text):
+        if case.is_assigned_outside(name):
             raise NoVerdictError("outside", f"`{name}` is assigned from outside of the class")
     varied = case.play(training, recipe=recipe, vary=True)
     left_out = case.leaves_out if recipe is None else []
@@ -128,6 +128,9 @@ def key_reuse(case: Case) -> Seen:
                 )
     if not seen:
         raise NoVerdictError("no draw", "nothing was drawn at the flagged line")
+    for saw, draw in seen:
+        if not any(saw.values.are_related(draw, other) for other in _others(saw, draw)):
+            raise NoVerdictError("one draw", "no other draw from that key was made in what was run")
     if not all(saw.values.are_apart(d, other) for saw, d in seen for other in _others(saw, d)):
         raise NoVerdictError("keys", "whether the keys are different cannot be told")
     return refuted("the key is used for one draw only")

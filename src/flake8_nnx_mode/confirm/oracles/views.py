@@ -1,6 +1,7 @@
 """Oracles for `set_view` methods, and for calls that make views of models."""
 
 import contextlib
+import dis
 import enum
 import inspect
 import re
@@ -19,7 +20,7 @@ from flake8_nnx_mode.confirm.teller import Event, Modes
 
 _OTHER = "nnx_confirm_other"
 _PLAIN = (bool, int, float, str, type(None), tuple, list, dict, enum.Enum)
-_SAMPLES: tuple[Any, ...] = (True, False, 3, 0, "a", "")
+_SAMPLES: tuple[Any, ...] = (True, False, 3, 0, 2.5, 0.0, "a", "")
 
 
 class _Sibling(nnx.Module):
@@ -80,9 +81,10 @@ def view_default(case: Case) -> Seen:
         after = f"after `nnx.view(model, {modes})`, " if modes else ""
         try:
             again = _view(state, **{_OTHER: True})
-        except TypeError as error:
-            if f"{type(state.module).__name__}.set_view" not in str(error):
-                raise
+        except Exception as error:
+            mine = f"{type(state.module).__name__}.set_view" in str(error)
+            if not mine or not isinstance(error, TypeError):
+                raise NoVerdictError("does not run", f"a view raises {said(error)}") from error
             return confirmed(
                 f"{after}`nnx.view(model, other=True)` raises {said(error)}",
                 error=error,
@@ -104,6 +106,8 @@ def view_default(case: Case) -> Seen:
                 )
     if not moved:
         raise NoVerdictError("no effect", "no value that was tried changed anything")
+    if len(_parameters(case)) > 1:
+        raise NoVerdictError("partly", "views of its other parameters were not tried")
     return refuted("a view that names another mode leaves this one as it was")
 
 
@@ -114,6 +118,9 @@ def view_truthiness(case: Case) -> Seen:
         if not on:
             continue
         off: Any = type(on)()
+        kept = vars(pair.module).get(parameter)
+        if kept is not None and type(kept) is not type(on):
+            continue  # it is never such a value
         try:
             switched_on = _view(pair, **{parameter: on})
             switched_off = _view(switched_on, **{parameter: off})
@@ -165,8 +172,13 @@ def view_swallows(case: Case) -> Seen:
     for pair, parameter, _ in _each_view(case, alone=True):
         there = True
         for name in (f"{parameter}x", "determinstic", "any_misspelt_name"):
-            with contextlib.suppress(Exception):
+            try:
                 _view(pair, **{name: True})
+            except ValueError:
+                continue
+            except Exception as error:
+                raise NoVerdictError("partly", f"a view raises {said(error)}") from error
+            else:
                 return confirmed(
                     f"`nnx.view(model, {name}=True)` raises nothing",
                     lines=(f"nnx.view(model, {name}=True)", "shown = True"),
@@ -182,6 +194,8 @@ def view_swallows(case: Case) -> Seen:
                 )
     if not there:
         raise NoVerdictError("no view", "there is no `set_view` to call")
+    if any(p.kind is p.VAR_KEYWORD for p in _parameters(case)):
+        raise NoVerdictError("partly", "it takes any name, and may pass over others")
     return refuted("`nnx.view` finds misspelt names, and delivers right ones")
 
 
@@ -191,11 +205,7 @@ def _each_view(case: Case, *, alone: bool = False) -> Iterator[tuple[_Pair, str,
     method = getattr(type(model), "set_view", None)
     if not isinstance(model, nnx.Module) or method is None:
         raise NoVerdictError("no view", "what is flagged is no nnx module with a `set_view`")
-    parameters = [
-        p
-        for p in list(inspect.signature(method).parameters.values())[1:]
-        if p.kind is not p.VAR_KEYWORD
-    ]
+    parameters = [p for p in _parameters(case) if p.kind is not p.VAR_KEYWORD]
     named = [p for p in parameters if re.search(rf"\b{p.name}\b", case.flagged_text)]
     required = [p.name for p in parameters if p.default is p.empty and p not in named]
     needs = tuple(required) if named else ()
@@ -204,6 +214,12 @@ def _each_view(case: Case, *, alone: bool = False) -> Iterator[tuple[_Pair, str,
             yield _Pair(_built(case, alone), needs), parameter.name, sample
     if not parameters:
         yield _Pair(_built(case, alone), ()), "nothing", True
+
+
+def _parameters(case: Case) -> list[inspect.Parameter]:
+    """What the flagged `set_view` takes."""
+    method = getattr(type(case.built()), "set_view", None)
+    return list(inspect.signature(method).parameters.values())[1:] if method else []
 
 
 def _built(case: Case, alone: bool) -> Any:
@@ -328,7 +344,22 @@ def map_returns_none(case: Case) -> Seen:
         lost = [path for path, _ in modules(before) if path not in after]
         if lost:
             return confirmed(f"in the model that was returned, `{lost[0]}` is gone")
+    mapped = [a for event in done for a in event.arguments if inspect.isfunction(a)]
+    if any(_may_return_none(function) for function in mapped):
+        raise NoVerdictError("not reached", "a path that returns None did not run")
     return refuted("no node of the model that was returned is gone")
+
+
+def _may_return_none(function: Any) -> bool:
+    before: Any = None
+    for step in dis.get_instructions(function):
+        if step.opname == "RETURN_CONST" and step.argval is None:
+            return True
+        loads_none = before is not None and before.opname == "LOAD_CONST" and before.argval is None
+        if step.opname == "RETURN_VALUE" and loads_none:
+            return True
+        before = step
+    return False
 
 
 def _is_over(saw: Play) -> bool:
