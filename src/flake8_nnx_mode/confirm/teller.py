@@ -120,8 +120,9 @@ class Teller:
             for leaf, was in zip(held, before, strict=True)
             if leaf.kind not in _NO_STATISTICS and leaf.get() is not was
         )
-        if isinstance(value, nnx.Module) and args and isinstance(args[0], nnx.Module):
-            event.differs = outline(value) != outline(args[0])
+        given = next((one for one in args if isinstance(one, nnx.Module)), None)
+        if isinstance(value, nnx.Module) and given is not None:
+            event.differs = outline(value) != outline(given)
         if not isinstance(function, nnx.Module):
             event.modes = self._modes(value if isinstance(value, nnx.Module) else owner)
         if self.compiled is not None and args and callable(args[0]) and callable(value):
