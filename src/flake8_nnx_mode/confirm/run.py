@@ -1,11 +1,13 @@
 """A whole run: plans, sends jobs, and puts outcomes beside their findings."""
 
+import contextlib
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from flake8_nnx_mode.confirm.jobs import Hello, Job, Outcome
 from flake8_nnx_mode.confirm.plan import Batch, Planner, Shard, oracle_of, sharded
@@ -57,7 +59,8 @@ def run(
     going = _Run(planner, runner, watch)
     interrupted = False
     try:
-        going.through(paths, shard)
+        with going.interrupts:
+            going.through(paths, shard)
     except KeyboardInterrupt:
         interrupted = True
     found = [going.result(number) for number in going.planned]
@@ -70,11 +73,37 @@ def run(
     )
 
 
+class _Interrupts:
+    """Remembers Ctrl-C: native code that we call may swallow the exception that it raises."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        with contextlib.suppress(ValueError):  # not the main thread: it gets no signals
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: object) -> None:
+        self._came = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise it again, if it came and we are still here."""
+        if self._came:
+            raise KeyboardInterrupt
+
+
 class _Run:
     def __init__(self, planner: Planner, runner: Runs, watch: Watch) -> None:
         self.planner = planner
         self.runner = runner
         self.watch = watch
+        self.interrupts = _Interrupts()
         self.planned: dict[int, tuple[str, Finding]] = {}
         self.outcomes: dict[int, Outcome] = {}
         self.sent = 0
@@ -102,6 +131,7 @@ class _Run:
                 self.failure = str(error)
 
     def plan(self, batch: Batch) -> None:
+        self.interrupts.check()
         first = len(self.planned)
         path = str(batch.source.path)
         self.planned.update(zip(count(first), ((path, f) for f in batch.findings), strict=False))
@@ -112,6 +142,7 @@ class _Run:
             self.watch(0, self.sent)
 
     def listen(self) -> None:
+        self.interrupts.check()
         for message in self.runner.outcomes():
             if isinstance(message, Hello):
                 self.hello = message
