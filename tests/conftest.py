@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flake8_nnx_mode import engine
 from flake8_nnx_mode.model import Finding, Position, Span
+from flake8_nnx_mode.selection import EVERYTHING, Selection
 from flake8_nnx_mode.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +20,7 @@ def lint(
     path: Path = Path("/nowhere/code.py"),
     *,
     settings: Settings | None = None,
-    selection: engine.Selection = engine.EVERYTHING,
+    selection: Selection = EVERYTHING,
 ) -> list[Finding]:
     """Findings of all rules, those that are off by default too."""
     return engine.check(path, text, settings or Settings(), selection)

@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 
 from conftest import EXAMPLES, lint
-from flake8_nnx_mode import engine
+from flake8_nnx_mode.selection import Selection
 
 sys.path.insert(0, str(EXAMPLES))
 GOOD = sorted(f for f in EXAMPLES.glob("*.py") if not f.stem.startswith("pitfall"))
@@ -33,13 +33,13 @@ def same(a: jax.Array, b: jax.Array) -> bool:
 @pytest.mark.parametrize("file", GOOD, ids=lambda f: f.stem)
 def test_good_examples_lint_clean(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert lint(text, file, selection=engine.Selection()) == []
+    assert lint(text, file, selection=Selection()) == []
 
 
 @pytest.mark.parametrize("file", FLAX, ids=lambda f: f.stem)
 def test_flax_lints_clean(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert lint(text, file, selection=engine.Selection()) == []
+    assert lint(text, file, selection=Selection()) == []
 
 
 @pytest.mark.parametrize("file", PITFALLS, ids=lambda f: f.stem)
@@ -47,7 +47,7 @@ def test_each_pitfall_is_found(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     named = re.match(r'"""(NNX\d{3}):', text)
     assert named is not None
-    found = lint(text, file, selection=engine.Selection())
+    found = lint(text, file, selection=Selection())
     assert [finding.code for finding in found] == [named[1]]
 
 

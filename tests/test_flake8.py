@@ -12,6 +12,7 @@ import pytest
 from conftest import EXAMPLES, FIXTURES, ROOT
 from flake8_nnx_mode import engine
 from flake8_nnx_mode.flake8_plugin import Checker
+from flake8_nnx_mode.selection import Selection
 from flake8_nnx_mode.settings import Settings
 
 PITFALL = (EXAMPLES / "pitfall_frozen_key.py").read_text(encoding="utf-8")
@@ -280,7 +281,7 @@ def test_selection(
     on: bool,
     runs: bool,
 ) -> None:
-    assert engine.Selection(select, extend, ignore).runs(code, on=on) is runs
+    assert Selection(select, extend, ignore).runs(code, on=on) is runs
 
 
 def test_options_without_flake8s_defaults() -> None:

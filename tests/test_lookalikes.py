@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import FIXTURES, lint
-from flake8_nnx_mode import engine
+from flake8_nnx_mode.codes import NOT_ANALYSED
+from flake8_nnx_mode.selection import Selection
 
 FILE = FIXTURES / "lookalikes.py"
 BASE = FIXTURES / "lookalikes_base.py"
@@ -86,7 +87,7 @@ def test_emptied_section_is_noticed(kind: str) -> None:
 
 
 def test_silent() -> None:
-    found = lint(TEXT, FILE, selection=engine.Selection())
+    found = lint(TEXT, FILE, selection=Selection())
     wanted = [
         (number, match[1])
         for number, line in enumerate(TEXT.split("\n"), 1)
@@ -96,12 +97,12 @@ def test_silent() -> None:
 
 
 def test_every_function_is_read() -> None:
-    assert engine.NOT_ANALYSED not in {f.code for f in lint(TEXT, FILE)}
+    assert NOT_ANALYSED.code not in {f.code for f in lint(TEXT, FILE)}
 
 
 def test_base_is_silent() -> None:
     text = BASE.read_text(encoding="utf-8")
-    assert lint(text, BASE, selection=engine.Selection()) == []
+    assert lint(text, BASE, selection=Selection()) == []
 
 
 def test_base_in_the_other_file_matters(tmp_path: Path) -> None:

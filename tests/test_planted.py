@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import lint
-from flake8_nnx_mode import engine
+from flake8_nnx_mode.selection import Selection
 
 PLANTED = Path(__file__).parent / "planted"
 
@@ -55,7 +55,7 @@ def test_enough_of_each_kind() -> None:
 @pytest.mark.parametrize("name", sorted(LOOKALIKES))
 def test_lookalike(name: str) -> None:
     text = LOOKALIKES[name]
-    found = lint(text, Path("/nowhere") / f"{name}.py", selection=engine.Selection())
+    found = lint(text, Path("/nowhere") / f"{name}.py", selection=Selection())
     reported = sorted((f.span.start.line, f.code) for f in found)
     known = re.compile(r"  # (NNX\d{3})$")
     wanted = [(n, m[1]) for n, line in enumerate(text.split("\n"), 1) if (m := known.search(line))]

@@ -11,7 +11,8 @@ from flake8_nnx_mode.settings import (
     Settings,
     SettingsError,
     from_mapping,
-    from_pyproject,
+    from_table,
+    nearest_table,
 )
 
 
@@ -92,7 +93,7 @@ def test_the_nearest_pyproject_that_has_settings(tmp_path: Path) -> None:
         "[tool.nnx-mode]\nopt-in = ['NNX2']\nproject-root = 'a'\n"
     )
     (inner / "pyproject.toml").write_text("[tool.ruff]\n")
-    settings = from_pyproject(inner)
+    settings = from_table(nearest_table(inner))
     assert settings.opt_in == ("NNX2",)
     assert settings.project_root == tmp_path / "a"
 

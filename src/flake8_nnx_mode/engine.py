@@ -2,15 +2,27 @@
 
 import ast
 import gc
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flake8_nnx_mode.codes import NOT_ANALYSED
 from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
-from flake8_nnx_mode.settings import Settings, SettingsError, from_mapping, from_pyproject
+from flake8_nnx_mode.selection import DEFAULT, Selection
+from flake8_nnx_mode.settings import (
+    Settings,
+    SettingsError,
+    Table,
+    from_mapping,
+    from_table,
+    nearest_table,
+    read_table,
+)
+from flake8_nnx_mode.syntax.text import LineTable, parsed
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.facts.project import Project
@@ -18,54 +30,30 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.book import Anchor, Book
     from flake8_nnx_mode.syntax.chapter import Chapter
 
-NOT_ANALYSED = "NNX000"
-_TOP = Span(Position(1, 0), Position(1, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rules could report at all, by flake8's ``select`` and ``ignore``.
-
-    Only what surely stays unreported is ruled out; where a code is both selected and ignored, the
-    caller's own decision stands.
-    """
-
-    select: tuple[str, ...] = ()
-    extend_select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-
-    def runs(self, code: str, *, on: bool) -> bool:
-        """Whether to run the rule ``code``, which is ``on`` unless told otherwise.
-
-        A rule that is off runs once a prefix longer than ``NNX`` selects it.
-        """
-        chosen = self.select + self.extend_select
-        if not on:
-            return code.startswith(tuple(prefix for prefix in chosen if len(prefix) > len("NNX")))
-        return code.startswith(chosen) or not (self.select or code.startswith(self.ignore))
-
-    def reports(self, code: str) -> bool:
-        """Whether to report ``code`` once its rule ran: the longer prefix decides, as in flake8."""
-        chosen = _longest(code, self.select + self.extend_select)
-        ignored = _longest(code, self.ignore)
-        return not ignored or chosen > ignored
-
-
-EVERYTHING = Selection(extend_select=("NNX1", "NNX2", "NNX3", "NNX4"))
-"""All rules, those that are off by default too."""
-
-
-def _longest(code: str, prefixes: Iterable[str]) -> int:
-    return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=0)
-
 
 class FolderSettings:
     """The settings for the files of each folder: pyproject.toml's, under those ``given``."""
 
-    def __init__(self, given: Mapping[str, object], where: str) -> None:
-        """Remember what was ``given`` by option name, and what to call that place."""
+    def __init__(
+        self,
+        given: Mapping[str, object],
+        where: str,
+        *,
+        config: Path | None = None,
+        isolated: bool = False,
+    ) -> None:
+        """Remember what was ``given`` by option name, and what to call that place.
+
+        Args:
+            given: Values of options.
+            where: What messages call their place.
+            config: A TOML file to read for every folder, instead of the nearest pyproject.toml.
+            isolated: Read neither.
+        """
         self._given = given
         self._where = where
+        self._config = config
+        self._isolated = isolated
         self._known: dict[Path, Settings] = {}
 
     def of(self, folder: Path) -> Settings:
@@ -76,10 +64,25 @@ class FolderSettings:
         """
         known = self._known.get(folder)
         if known is None:
-            known = from_mapping(self._given, self._where, from_pyproject(folder))
+            known = from_mapping(self._given, self._where, from_table(self.table(folder)))
             check_codes(known)
             self._known[folder] = known
         return known
+
+    def table(self, folder: Path) -> Table | None:
+        """Where the settings of ``folder`` stand, those for confirming among them.
+
+        Raises:
+            SettingsError: that is not TOML, or no table.
+        """
+        if self._isolated:
+            return None
+        if self._config is None:
+            return nearest_table(folder)
+        found = read_table(self._config)
+        if found is None:
+            raise SettingsError(f"{self._config}: there is no [tool.nnx-mode] table in it")
+        return self._config.absolute(), found
 
 
 def concerns(text: str, settings: Settings) -> bool:
@@ -88,13 +91,15 @@ def concerns(text: str, settings: Settings) -> bool:
 
 
 def check_codes(settings: Settings) -> None:
-    """Make sure that there are rules for what ``opt_in`` says.
+    """Make sure that there are rules for the codes in ``settings``.
 
     Raises:
         SettingsError: there is none for one of them.
     """
-    if settings.opt_in:  # most runs need not know the rules to know that
-        check_prefixes(settings.opt_in, "opt-in")
+    ignored = (code for _, codes in settings.per_file_ignores for code in codes)
+    check_prefixes(settings.opt_in, "opt-in")
+    check_prefixes(settings.select, "select")
+    check_prefixes((*settings.ignore, *ignored), "ignore")
 
 
 def check_prefixes(prefixes: Iterable[str], where: str) -> None:
@@ -103,6 +108,9 @@ def check_prefixes(prefixes: Iterable[str], where: str) -> None:
     Raises:
         SettingsError: one does not; the message begins with ``where`` it was given.
     """
+    prefixes = [prefix for prefix in prefixes if not NOT_ANALYSED.code.startswith(prefix)]
+    if not prefixes:  # most runs need not know the rules to know that
+        return
     from flake8_nnx_mode.rules import codes
 
     for prefix in prefixes:
@@ -115,7 +123,7 @@ def check(
     path: Path,
     text: str,
     settings: Settings,
-    selection: Selection = Selection(),
+    selection: Selection = DEFAULT,
     tree: ast.Module | None = None,
 ) -> list[Finding]:
     """All findings in a file, in order of place.
@@ -124,7 +132,7 @@ def check(
         path: Where the file is, or would be; imports are followed from there.
         text: What it holds, decoded, without a BOM.
         settings: The settings for it.
-        selection: Which rules to run.
+        selection: Which rules to run, on top of what the settings say of that.
         tree: ``ast.parse(text)``, where the caller has it.
 
     Returns:
@@ -132,15 +140,38 @@ def check(
     """
     if not concerns(text, settings):
         return []
+    wanted = _effective(path, settings, selection)
     findings: set[Finding] = set()
     try:
         from flake8_nnx_mode.syntax.book import Book
 
         with _no_collection():
-            findings.update(_check(Book(path.absolute(), text, tree), settings, selection))
+            findings.update(_check(Book(path.absolute(), text, tree), settings, wanted))
     except Exception as error:  # the guard: whatever happens, the run goes on
-        findings.add(_not_analysed(error))
-    return sorted(findings)
+        findings.add(_not_analysed(error, text))
+    return sorted(finding for finding in findings if wanted.reports(finding.code))
+
+
+def codes_reported(path: Path, settings: Settings, selection: Selection) -> frozenset[str]:
+    """The codes of the rules that run and report in a file, if it has anything for them."""
+    wanted = _effective(path, settings, selection)
+    running = (entry.code for entry in _running(settings, wanted))
+    return frozenset(code for code in running if wanted.reports(code))
+
+
+def _effective(path: Path, settings: Settings, selection: Selection) -> Selection:
+    """``selection`` and what ``settings`` say, for one file."""
+    return selection.for_file(path).over(settings.selection.for_file(path))
+
+
+def _running(settings: Settings, selection: Selection) -> Iterator["Entry"]:
+    """The rules that run where they find one of their triggers."""
+    from flake8_nnx_mode.rules import registry
+
+    for entry in registry():
+        on = entry.rule.on or entry.code.startswith(settings.opt_in)
+        if settings.flax_version >= entry.rule.since and selection.runs(entry.code, on=on):
+            yield entry
 
 
 @contextmanager
@@ -160,30 +191,22 @@ def _no_collection() -> Iterator[None]:
 
 def _check(book: "Book", settings: Settings, selection: Selection) -> Iterator[Finding]:
     from flake8_nnx_mode.facts.project import Project
-    from flake8_nnx_mode.rules import registry
 
     project = Project(book, settings)
     failure: Finding | None = None
-    for entry in registry():
-        on = entry.rule.on or entry.code.startswith(settings.opt_in)
-        if selection.runs(entry.code, on=on) and _applies(entry, book.text, settings):
+    for entry in _running(settings, selection):
+        triggers = entry.rule.triggers
+        if not triggers or any(word in book.text for word in triggers):
             try:
                 yield from _run(entry, project)
             except Exception as error:  # one rule that fails does not silence the others
-                failure = failure or _not_analysed(error)
+                failure = failure or _not_analysed(error, book.text)
     if failure is not None:
         yield failure
     for refusal in book.refusals:
         place = Position(refusal.line, 0)
         message = f"LibCST cannot read {refusal.what}, so it was not checked: {refusal.reason}"
-        yield Finding(Span(place, place), NOT_ANALYSED, message)
-
-
-def _applies(entry: "Entry", text: str, settings: Settings) -> bool:
-    rule = entry.rule
-    if settings.flax_version < rule.since:
-        return False
-    return not rule.triggers or any(word in text for word in rule.triggers)
+        yield Finding(Span(place, place), NOT_ANALYSED.code, message)
 
 
 def _run(entry: "Entry", project: "Project") -> Iterator[Finding]:
@@ -220,13 +243,54 @@ def _fix(remedy: "Remedy", span_of: Callable[["Anchor | Span"], Span]) -> Fix:
     return Fix(remedy.applicability, tuple(sorted(edits)))
 
 
-def _not_analysed(error: Exception) -> Finding:
+def unread(error: SettingsError | OSError | SyntaxError | UnicodeError) -> Finding:
+    """What is reported of a file that cannot be read or decoded, or has a bad setting."""
+    place = Position(1, 0)
+    if isinstance(error, SettingsError):
+        message = str(error)
+    elif isinstance(error, OSError):
+        message = f"this file cannot be read: {error.strerror or error}"
+    else:
+        reason = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"{error.encoding} has no such byte as 0x{error.object[error.start]:02x}"
+            place = LineTable(error.object[: error.start].decode("latin-1")).end
+        message = (
+            f"this file cannot be decoded: {reason}; save it as UTF-8, or say its encoding in its"
+            " first line (# -*- coding: latin-1 -*-)"
+        )
+    return Finding(Span(place, place), NOT_ANALYSED.code, message)
+
+
+def _not_analysed(error: Exception, text: str) -> Finding:
+    place = Position(1, 0)
+    version = f"Python {sys.version_info.major}.{sys.version_info.minor}, which runs the linter,"
     if isinstance(error, SyntaxError):
         place = Position(error.lineno or 1, max((error.offset or 1) - 1, 0))
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        message = f"Python {version}, which runs the linter, cannot parse this file: {error.msg}"
-        return Finding(Span(place, place), NOT_ANALYSED, message)
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Finding(
-        _TOP, NOT_ANALYSED, f"this file could not be analysed ({reason}); please report it"
-    )
+        message = f"{version} cannot parse this file: {error.msg}"
+    elif "\0" in text:
+        place = LineTable(text).position(text.index("\0"))
+        message = f"{version} cannot parse this file: there is a null byte in it; remove it"
+    elif (line := _deep_line(error, text)) is not None:
+        place = Position(line, 0)
+        message = f"{version} cannot parse what is here: it is nested too deeply; split it up"
+    else:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        message = f"this file could not be analysed ({reason}); please report it"
+    return Finding(Span(place, place), NOT_ANALYSED.code, message)
+
+
+def _deep_line(error: Exception, text: str) -> int | None:
+    """Where the statement begins that made ``ast.parse`` give up; it does not say itself."""
+    if not isinstance(error, RecursionError | MemoryError):
+        return None
+    lines = LineTable(text)
+    starts = [n for n, line in enumerate(lines.all(), 1) if re.match(r"[^\W\d]|@", line)]
+    for first, after in pairwise([*starts, len(text) + 1]):
+        try:
+            parsed(text[lines.start_of(first) : lines.start_of(after)])
+        except (RecursionError, MemoryError):
+            return first
+        except (SyntaxError, ValueError):
+            continue  # a part of a statement
+    return None

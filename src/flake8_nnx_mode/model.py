@@ -48,3 +48,13 @@ class Finding:
     code: str
     message: str
     fix: Fix | None = field(default=None, compare=False)
+
+    @property
+    def symptom(self) -> str:
+        """What is wrong, and what that does: the message up to its ``;``."""
+        return self.message.partition("; ")[0]
+
+    @property
+    def remedy(self) -> str:
+        """What to write instead: the rest of the message, or nothing."""
+        return self.message.partition("; ")[2]

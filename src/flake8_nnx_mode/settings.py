@@ -4,7 +4,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from flake8_nnx_mode.patterns import anchored
+from flake8_nnx_mode.selection import Selection
 
 NEWEST_FLAX = (0, 12, 12)
 TRAIN_FLAGS = frozenset({"train", "training", "is_training", "is_train"})
@@ -40,6 +43,19 @@ class Settings:
     """Where absolute imports start; None: the nearest folder with a pyproject.toml, or its like."""
     read_packages: frozenset[str] = frozenset()
     """Installed packages whose code is read as if it were the project's."""
+    select: tuple[str, ...] = ()
+    """Codes, or beginnings of codes, of the rules to run; empty: all that are on."""
+    ignore: tuple[str, ...] = ()
+    """Codes, or beginnings of codes, that are not reported."""
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Anchored patterns, and what is not reported in the files that they match."""
+    exclude: tuple[str, ...] = ()
+    """Anchored patterns of files and folders that are left out."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which rules the project wants."""
+        return Selection(self.select, self.opt_in, self.ignore, self.per_file_ignores)
 
 
 def _words(values: Sequence[str]) -> tuple[str, ...]:
@@ -91,6 +107,12 @@ def _codes(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
+def _codes_by_pattern(
+    value: Mapping[str, Sequence[str]],
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((pattern, _codes(codes)) for pattern, codes in value.items())
+
+
 def _folder(value: str) -> Path | None:
     if not value:
         return None
@@ -102,12 +124,19 @@ def _folder(value: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting as users write it: ``--nnx-NAME`` for flake8, ``NAME`` in pyproject.toml."""
+    """One setting as users write it: ``NAME`` in pyproject.toml, ``--nnx-NAME`` for flake8."""
 
     name: str
-    is_list: bool
+    kind: Literal["a string", "a list of strings", "a table of lists of strings"]
     read: Callable[[Any], object]
     help: str
+    is_flake8s: bool = False
+    """Whether flake8 and the commands have an option of their own for it, which comes on top."""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes several words."""
+        return self.kind == "a list of strings"
 
     @property
     def field(self) -> str:
@@ -118,37 +147,59 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option(
         "mode-flags",
-        True,
+        "a list of strings",
         _mode_flags,
         "Further parameters that switch between training and evaluation, as name:train (True means"
         " training) or name:eval; name:off removes one.",
     ),
     Option(
         "module-bases",
-        True,
+        "a list of strings",
         _names,
         "Full names of nnx module classes outside the project, such as mylib.Base.",
     ),
-    Option("markers", True, _words, "Files without any of these words are not looked at."),
+    Option(
+        "markers",
+        "a list of strings",
+        _words,
+        "Files without any of these words are not looked at.",
+    ),
     Option(
         "flax-version",
-        False,
+        "a string",
         _flax_version,
         "The flax that the code is for: newest (default), installed, or a version.",
     ),
-    Option("opt-in", True, _codes, "Rules that are off by default to switch on, such as NNX212."),
+    Option(
+        "opt-in",
+        "a list of strings",
+        _codes,
+        "Rules that are off by default to switch on, such as NNX212.",
+    ),
     Option(
         "project-root",
-        False,
+        "a string",
         _folder,
         "Where absolute imports of the project start; default: the nearest folder above a file"
         " with a pyproject.toml, setup.cfg, setup.py or .git.",
     ),
     Option(
         "read-packages",
-        True,
+        "a list of strings",
         _names,
         "Installed packages to read as if they were part of the project.",
+    ),
+    Option("select", "a list of strings", _codes, "Run only these rules.", True),
+    Option("ignore", "a list of strings", _codes, "Report nothing of these rules.", True),
+    Option(
+        "per-file-ignores",
+        "a table of lists of strings",
+        _codes_by_pattern,
+        "Patterns of files, and what not to report in them.",
+        True,
+    ),
+    Option(
+        "exclude", "a list of strings", tuple, "Patterns of files and folders to leave out.", True
     ),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -166,15 +217,23 @@ def from_mapping(given: Mapping[str, object], where: str, base: Settings | None 
         if option is None:
             known = ", ".join(sorted(_BY_NAME))
             raise SettingsError(f"{where}: unknown setting {name!r}; known are {known}")
-        of_strings = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-        if not (of_strings if option.is_list else isinstance(value, str)):
-            wanted = "a list of strings" if option.is_list else "a string"
-            raise SettingsError(f"{where}: {name} takes {wanted}, not {value!r}")
+        if not _is_of_kind(option.kind, value):
+            raise SettingsError(f"{where}: {name} takes {option.kind}, not {value!r}")
         try:
             changes[option.field] = option.read(value)
         except ValueError as error:
             raise SettingsError(f"{where}: {name} takes {error}; not {value!r}") from None
     return replace(base or Settings(), **changes)
+
+
+def _is_of_kind(kind: str, value: object) -> bool:
+    if kind == "a string":
+        return isinstance(value, str)
+    if kind == "a list of strings":
+        return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+    return isinstance(value, dict) and all(
+        _is_of_kind("a list of strings", codes) for codes in value.values()
+    )
 
 
 def _parse_toml(text: str) -> dict[str, object]:
@@ -183,42 +242,53 @@ def _parse_toml(text: str) -> dict[str, object]:
     return tomllib.loads(text)
 
 
-def nearest_table(start: Path) -> tuple[Path, dict[str, object]] | None:
-    """The nearest pyproject.toml, in or above ``start``, with a [tool.nnx-mode] table, and that.
+Table = tuple[Path, dict[str, object]]
+"""A pyproject.toml, or its like, and the [tool.nnx-mode] table in it."""
+
+
+def nearest_table(start: Path) -> Table | None:
+    """The nearest pyproject.toml, in or above ``start``, with a [tool.nnx-mode] table.
 
     Raises:
         SettingsError: the file is not TOML, or that is no table.
     """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
-        if not file.is_file():
-            continue
-        try:
-            text = file.read_text(encoding="utf-8")
-            if "nnx-mode" not in text:
-                continue
-            table = _parse_toml(text)
-        except ValueError as error:
-            raise SettingsError(f"{file}: not valid TOML: {error}") from None
-        except OSError as error:
-            raise SettingsError(f"{file}: cannot be read: {error.strerror}") from None
-        tool = table.get("tool")
-        given = tool.get("nnx-mode") if isinstance(tool, dict) else None
-        if given is None:
-            continue
-        if not isinstance(given, dict):
-            raise SettingsError(f"{file}: [tool.nnx-mode] is not a table")
-        return file, given
+        if file.is_file():
+            given = read_table(file)
+            if given is not None:
+                return file, given
     return None
 
 
-def from_pyproject(start: Path) -> Settings:
-    """The settings in the nearest pyproject.toml, in or above ``start``, that has any.
+def read_table(file: Path) -> dict[str, object] | None:
+    """The [tool.nnx-mode] table of a TOML file; None if it has none.
 
     Raises:
-        SettingsError: the file is not TOML, or a setting in it is wrong.
+        SettingsError: the file is not TOML, or that is no table.
     """
-    found = nearest_table(start)
+    try:
+        text = file.read_text(encoding="utf-8")
+        if "nnx-mode" not in text:
+            return None
+        table = _parse_toml(text)
+    except ValueError as error:
+        raise SettingsError(f"{file}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from None
+    tool = table.get("tool")
+    given = tool.get("nnx-mode") if isinstance(tool, dict) else None
+    if given is not None and not isinstance(given, dict):
+        raise SettingsError(f"{file}: [tool.nnx-mode] is not a table")
+    return given
+
+
+def from_table(found: Table | None) -> Settings:
+    """The settings in a table; paths and patterns in it start at the folder of its file.
+
+    Raises:
+        SettingsError: a setting in it is wrong.
+    """
     if found is None:
         return Settings()
     file, table = found
@@ -226,7 +296,16 @@ def from_pyproject(start: Path) -> Settings:
     root = given.get("project-root")
     if isinstance(root, str) and root:
         given["project-root"] = str(file.parent / root)
-    return from_mapping(given, f"{file}: [tool.nnx-mode]")
+    settings = from_mapping(given, f"{file}: [tool.nnx-mode]")
+    if not (settings.exclude or settings.per_file_ignores):
+        return settings
+    ignores = settings.per_file_ignores
+    patterns = anchored((pattern for pattern, _ in ignores), file.parent)
+    return replace(
+        settings,
+        exclude=anchored(settings.exclude, file.parent),
+        per_file_ignores=tuple(zip(patterns, (codes for _, codes in ignores), strict=True)),
+    )
 
 
 assert {option.field for option in OPTIONS} == {f.name for f in fields(Settings)}

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING
 from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, Scope, inner_statements, read_outline
-from flake8_nnx_mode.syntax.text import LineTable
+from flake8_nnx_mode.syntax.text import LineTable, parsed
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
 
 _LEFT_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_LONE_CR = re.compile(r"\r(?!\n)")
 _WORD = re.compile(r"\w+")
 
 
@@ -53,11 +53,9 @@ class Book:
             SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
         """
         self.path = path
-        self.text = text
-        if tree is None:
-            with warnings.catch_warnings(action="ignore"):
-                tree = ast.parse(text)  # its warnings are for who lints that file
-        self.tree = tree
+        # A lone \r ends a line for Python and LibCST, and not for a regular expression.
+        self.text = text = _LONE_CR.sub("\n", text) if "\r" in text else text
+        self.tree = parsed(text) if tree is None else tree
         self.lines = LineTable(text)
         self.refusals: list[Refusal] = []
         self._chapters: dict[int, Chapter | None] = {}

@@ -1,7 +1,9 @@
 """The text of a file and where things are in it."""
 
+import ast
 import re
 import tokenize
+import warnings
 from bisect import bisect_right
 from io import BytesIO
 
@@ -17,8 +19,22 @@ def decoded(data: bytes) -> str:
     Raises:
         SyntaxError, UnicodeError: they say something wrong.
     """
-    encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+    try:
+        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+    except SyntaxError:
+        data.decode("utf-8-sig")  # says where, if the first lines are to blame
+        raise
     return data.decode(encoding)
+
+
+def parsed(text: str | bytes) -> ast.Module:
+    """``ast.parse`` without its warnings, which are for who lints that file.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: it is not Python, or too much of it.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        return ast.parse(text)
 
 
 class LineTable:
@@ -32,6 +48,11 @@ class LineTable:
         """The position of the character at ``offset`` (0-based, in characters)."""
         line = bisect_right(self._starts, offset)
         return Position(line, offset - self._starts[line - 1])
+
+    @property
+    def end(self) -> Position:
+        """The position behind the last character."""
+        return self.position(len(self.text))
 
     def offset(self, position: Position) -> int:
         """The offset of the character at ``position``."""

@@ -1,0 +1,28 @@
+"""File patterns, with the meaning that they have in flake8.
+
+One without a slash is for the name of a file or folder; one with a slash for its path, from the
+folder of the file that says it; ``*`` stands for slashes too.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+
+
+def anchored(patterns: Iterable[str], folder: Path) -> tuple[str, ...]:
+    """``patterns`` as they are to be compared, given that they were said in ``folder``."""
+    from flake8.utils import normalize_paths
+
+    return tuple(normalize_paths(list(patterns), str(folder)))
+
+
+def matches(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether one of the anchored ``patterns`` is for ``path``, which need not be absolute."""
+    patterns = list(patterns)
+    if not patterns:  # most runs have none, and need not load what matches them
+        return False
+    from flake8.utils import matches_filename
+
+    return matches_filename(str(path), patterns, "%(path)s %(whether)smatches", _LOG)

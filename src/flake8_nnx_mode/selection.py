@@ -1,0 +1,67 @@
+"""Which rules run and report: codes, or beginnings of codes, that somebody selects and ignores."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flake8_nnx_mode.patterns import matches
+
+_ALL = "NNX"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What one source says, or several on top of each other; the longest prefix decides."""
+
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Anchored patterns, and what to ignore in the files that they match."""
+
+    def runs(self, code: str, *, on: bool) -> bool:
+        """Whether to run the rule ``code``, which is ``on`` unless told otherwise.
+
+        Only what surely stays unreported is ruled out; where a code is both selected and ignored,
+        ``reports`` decides. A rule that is off runs once a prefix longer than ``NNX`` selects it.
+        """
+        chosen = self.select + self.extend_select
+        if not on:
+            return code.startswith(tuple(prefix for prefix in chosen if len(prefix) > len(_ALL)))
+        return code.startswith(chosen) or not (self.select or code.startswith(self.ignore))
+
+    def reports(self, code: str) -> bool:
+        """Whether to report ``code`` once its rule ran: the longer prefix decides, as in flake8."""
+        chosen = _longest(code, self.select + self.extend_select)
+        ignored = _longest(code, self.ignore)
+        return not ignored or chosen > ignored
+
+    def for_file(self, path: Path) -> "Selection":
+        """The same for one file: of the patterns that match it the longest counts, as in flake8."""
+        found = [one for one in self.per_file_ignores if matches(path, one[:1])]
+        if not found:
+            return self
+        longest = max(len(pattern) for pattern, _ in found)
+        codes = (code for pattern, codes in found if len(pattern) == longest for code in codes)
+        return replace(self, ignore=(*self.ignore, *codes))
+
+    def over(self, weaker: "Selection") -> "Selection":
+        """Both, for one file; what stands in ``self`` wins over as long a prefix in ``weaker``."""
+        chosen = self.select + self.extend_select
+        return Selection(
+            # A bare NNX says that our rules are wanted, not which of them.
+            select=(weaker.select if set(self.select) <= {_ALL} else ()) or self.select,
+            extend_select=weaker.extend_select + self.extend_select,
+            # Where both are as long, what is stronger decides; a longer one wins by itself.
+            ignore=(*(prefix for prefix in weaker.ignore if prefix not in chosen), *self.ignore),
+        )
+
+
+DEFAULT = Selection()
+"""The rules that are on."""
+EVERYTHING = Selection(extend_select=("NNX1", "NNX2", "NNX3", "NNX4"))
+"""All rules, those that are off by default too."""
+
+
+def _longest(code: str, prefixes: Iterable[str]) -> int:
+    return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=0)
