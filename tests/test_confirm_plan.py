@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from conftest import FIXTURES, ROOT, lint
-from flake8_nnx_mode import engine
 from flake8_nnx_mode.confirm import plan
 from flake8_nnx_mode.confirm.builds import Builds
 from flake8_nnx_mode.confirm.jobs import Job, Recipe, decode, encode
 from flake8_nnx_mode.confirm.plan import Planner, Shard, sharded
-from flake8_nnx_mode.files import named_files
+from flake8_nnx_mode.engine import FolderSettings
+from flake8_nnx_mode.files import Finder
 from flake8_nnx_mode.fixes.apply import applied, moved
+from flake8_nnx_mode.lint import Linter
 from flake8_nnx_mode.model import Edit, Fix, Position, Span
-from flake8_nnx_mode.noqa import without_silenced
+from flake8_nnx_mode.selection import Selection
 
 NET = """\
 from flax import nnx
@@ -47,8 +48,13 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def planned(*paths: Path, selection: engine.Selection | None = None) -> tuple[list[Job], list[str]]:
-    planner = Planner(selection or engine.Selection())
+def a_planner(selection: Selection) -> Planner:
+    settings = FolderSettings({}, "here")
+    return Planner(Linter(settings, (selection,)), Finder(settings))
+
+
+def planned(*paths: Path, selection: Selection | None = None) -> tuple[list[Job], list[str]]:
+    planner = a_planner(selection or Selection())
     jobs = [planner.job(b, 0) for b in planner.batches(planner.sources(paths))]
     return [job for job in jobs if job is not None], planner.problems
 
@@ -114,7 +120,7 @@ def test_each_fix_alone() -> None:
     for task in tasks:
         assert task.fixed is not None
         assert task.fixed_span is not None
-        left = [(f.code, f.span) for f in lint(task.fixed, file, selection=engine.Selection())]
+        left = [(f.code, f.span) for f in lint(task.fixed, file, selection=Selection())]
         assert len(left) == len(job.tasks) - 1
         assert (task.code, task.fixed_span) not in left
         assert task.fixed_span.start.line == task.span.start.line
@@ -238,41 +244,6 @@ def test_at_most_eight_builds(tmp_path: Path) -> None:
     assert found == ("19", "0", "1", "2", "3", "4", "5", "6")
 
 
-def test_silenced_findings_are_not_run(tmp_path: Path) -> None:
-    def left(comment: str, top: str = "") -> int:
-        text = top + NET.replace("if train else x", f"if train else x{comment}")
-        return len(without_silenced(lint(text, selection=engine.Selection()), text))
-
-    all_of_them = left("")
-    for comment in ("  # noqa", "  # NOQA: NNX101", "  # noqa:E1,NNX1"):
-        assert left(comment) == all_of_them - 1
-    assert left("  # noqa: NNX102") == all_of_them
-    assert left("", top="# flake8: noqa\n") == 0
-
-
-def test_files_of_folders(tmp_path: Path) -> None:
-    wanted = ["a.py", "b/a.py", "b/c/d.py", "z.py"]
-    skipped = [
-        "a.txt",
-        ".hidden.py",
-        ".git/a.py",
-        "b/__pycache__/a.py",
-        "node_modules/a.py",
-        "dist/a.py",
-        "env/lib/a.py",
-    ]
-    write(tmp_path, dict.fromkeys([*wanted, *skipped], ""))
-    (tmp_path / "env" / "pyvenv.cfg").touch()
-    (tmp_path / "folder.py").mkdir()
-    files, wrong = named_files([tmp_path / "z.py", tmp_path, tmp_path / "b"])
-    assert [str(file.relative_to(tmp_path)) for file in files] == wanted
-    assert wrong == []
-    explicit = [tmp_path / "a.txt", tmp_path / "dist"]
-    files, wrong = named_files([*explicit, tmp_path / "gone"])
-    assert files == [tmp_path / "a.txt", tmp_path / "dist" / "a.py"]
-    assert wrong == [f"{tmp_path / 'gone'}: no such file or folder"]
-
-
 def test_what_cannot_be_read_is_said_and_the_rest_is_planned(tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -288,12 +259,12 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_planned(tmp_path: Path) -> 
     assert [job.module for job in jobs] == ["good"]
     assert len(problems) == 3
     assert "unknown setting 'marker'" in problems[0]
-    assert problems[1].startswith(f"{tmp_path / 'latin.py'}: cannot be decoded: ")
+    assert problems[1].startswith(f"{tmp_path / 'latin.py'}: this file cannot be decoded: ")
     assert problems[2].startswith(f"{tmp_path / 'broken.py'}:15: Python 3.")
 
 
 def test_shards_are_parts() -> None:
-    planner = Planner(engine.Selection(select=("NNX1", "NNX3")))
+    planner = a_planner(Selection(select=("NNX1", "NNX3")))
     files = [FIXTURES / f"nnx{number}.py" for number in (101, 103, 105, 106, 304)]
     batches = list(planner.batches(planner.sources(files)))
     classes = {
@@ -348,14 +319,6 @@ def test_a_span_moves_with_a_fix(edits: list[tuple[int, int, str]], text: str) -
     first = sum(map(len, lines[: after.start.line - 1])) + after.start.column
     last = sum(map(len, lines[: after.end.line - 1])) + after.end.column
     assert "".join(lines)[first:last] == text
-
-
-def test_the_longer_prefix_decides() -> None:
-    selection = engine.Selection(select=("NNX1", "NNX204"), ignore=("NNX101", "NNX2"))
-    assert not selection.reports("NNX101")
-    assert selection.reports("NNX102")
-    assert selection.reports("NNX204")
-    assert not engine.Selection(ignore=("NNX1",)).reports("NNX101")
 
 
 def test_planning_needs_no_jax() -> None:

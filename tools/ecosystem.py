@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flake8_nnx_mode import engine, rules
+from flake8_nnx_mode.selection import EVERYTHING
 from flake8_nnx_mode.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -87,7 +88,7 @@ def lint(file: Path) -> list[tuple[int, str]]:
 
 def lint_text(file: Path, text: str) -> list[tuple[int, str]]:
     """(line, code) of what all rules find in ``text``, as if it were what the file holds."""
-    found = engine.check(file, text, Settings(), engine.EVERYTHING)
+    found = engine.check(file, text, Settings(), EVERYTHING)
     return [(finding.span.start.line, finding.code) for finding in found]
 
 

@@ -28,6 +28,7 @@ import ecosystem
 import mutators
 import mutators_views  # noqa: F401 (registers its own)
 from flake8_nnx_mode import engine, rules
+from flake8_nnx_mode.codes import NOT_ANALYSED
 from mutators import Mutant
 from sources import Package, dead_lines
 
@@ -211,7 +212,7 @@ def judge(site: Site) -> Outcome:
         counts = not any(code == mutant.code and line >= start for line, code in before)
     there = [code for line, code in after if first <= line <= last]
     new = Counter(code for _, code in after) - Counter(code for _, code in before)
-    failed = {code for _, code in after} & {engine.NOT_ANALYSED}
+    failed = {code for _, code in after} & {NOT_ANALYSED.code}
     instead = tuple(sorted({*new, *failed} - {mutant.code}))
     return Outcome(replace(site, text=None), mutant.code in there, counts, instead)
 
@@ -321,7 +322,7 @@ def main() -> int:
     outcomes.sort(key=lambda each: (each.site.mutant.code, each.site.planted))
     report(outcomes, codes, counts)
     print(f"\n{options.half}: {', '.join(sorted(packages))}")
-    failed = sum(engine.NOT_ANALYSED in each.instead for each in outcomes)
+    failed = sum(NOT_ANALYSED.code in each.instead for each in outcomes)
     if failed:
         print(f"the linter could not analyse {failed} mutants (NNX000): do not trust this table")
     spoiled = [each for each in outcomes if each.site.planted and not each.counts]

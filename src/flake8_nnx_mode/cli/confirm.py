@@ -1,6 +1,5 @@
 """``nnx-mode confirm``: lints, runs what is flagged on JAX, and says what was seen."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,30 +8,18 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
+from flake8_nnx_mode.cli.options import LintOptions, lint_options, output_option
 from flake8_nnx_mode.cli.progress import progress
 
 if TYPE_CHECKING:
-    from flake8_nnx_mode.confirm.plan import Shard
+    from flake8_nnx_mode.confirm.plan import Planner, Shard
     from flake8_nnx_mode.confirm.results import Results
     from flake8_nnx_mode.confirm.run import Runs
-    from flake8_nnx_mode.engine import Selection
 
+Format = Literal["text", "json", "sarif"]
 FailOn = Literal["any", "confirmed", "never"]
 _NOT_DONE = 2
 _INTERRUPTED = 130
-
-
-def _codes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-    """``("NNX1,NNX203", "NNX3")`` -> the three."""
-    from flake8_nnx_mode.engine import NOT_ANALYSED, check_prefixes
-    from flake8_nnx_mode.settings import SettingsError
-
-    prefixes = tuple(p for value in values for p in re.split(r"[\s,]+", value) if p)
-    try:
-        check_prefixes((p for p in prefixes if not NOT_ANALYSED.startswith(p)), "codes")
-    except SettingsError as error:
-        raise click.BadParameter(str(error)) from None
-    return prefixes
 
 
 def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Shard | None":
@@ -46,23 +33,8 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Sh
     return Shard(int(match[1]), int(match[2]))
 
 
-@click.command()
+@click.command(short_help="Run what is flagged on JAX, and say what was seen.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--select",
-    multiple=True,
-    metavar="CODES",
-    callback=_codes,
-    help="Only rules with these codes, or beginnings of codes; comma-separated.",
-)
-@click.option(
-    "--extend-select",
-    multiple=True,
-    metavar="CODES",
-    callback=_codes,
-    help="These rules too, such as ones that are off by default.",
-)
-@click.option("--ignore", multiple=True, metavar="CODES", callback=_codes, help="Not these rules.")
 @click.option(
     "--python",
     metavar="PATH",
@@ -100,19 +72,12 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Sh
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "sarif"]),
     default="text",
     show_default=True,
-    help="For people or for programs.",
+    help="For people, for programs, or as SARIF, with the verdicts.",
 )
-@click.option(
-    "-o",
-    "--output-file",
-    "output",
-    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False),
-    default="-",
-    help="Where to write the report.  [default: standard output]",
-)
+@output_option
 @click.option(
     "--repro",
     metavar="DIR",
@@ -126,19 +91,18 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Sh
     show_default=True,
     help="Exit with 1 if there is any finding, only if one is confirmed, or never.",
 )
+@lint_options
 @click.pass_context
 def confirm(
     ctx: click.Context,
+    options: LintOptions,
     paths: tuple[Path, ...],
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
     python: Path | None,
     platforms: str,
     time_limit: int,
     jobs: int | None,
     shard: "Shard | None",
-    form: Literal["text", "json"],
+    form: Format,
     output: TextIO,
     repro: Path | None,
     fail_on: FailOn,
@@ -152,23 +116,18 @@ def confirm(
 
     Exit status: 0 for no findings (see --fail-on), 1 for some, 2 if something could not be done.
     """
-    from flake8_nnx_mode.engine import Selection
+    from flake8_nnx_mode.confirm.plan import Planner
+    from flake8_nnx_mode.lint import processors
 
-    runner = _runner(python, jobs or _processors(), time_limit, platforms)
-    results = _results(paths, Selection(select, extend_select, ignore), runner, shard)
+    planner = Planner(*options.tools())
+    runner = _runner(python, jobs or processors(), time_limit, platforms)
+    results = _results(paths, planner, runner, shard)
     if repro is not None:
         results = _with_scripts(results, repro)
     _write(results, form, output)
     for problem in results.problems:
         click.echo(f"error: {problem}", err=True)
     ctx.exit(_status(results, fail_on))
-
-
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows cannot be asked
-        return os.cpu_count() or 1
 
 
 def _runner(python: Path | None, workers: int, time_limit: float, platforms: str) -> "Runs":
@@ -178,13 +137,12 @@ def _runner(python: Path | None, workers: int, time_limit: float, platforms: str
 
 
 def _results(
-    paths: Sequence[Path], selection: "Selection", runner: "Runs", shard: "Shard | None"
+    paths: Sequence[Path], planner: "Planner", runner: "Runs", shard: "Shard | None"
 ) -> "Results":
-    from flake8_nnx_mode.confirm.plan import Planner
     from flake8_nnx_mode.confirm.run import run
 
     with progress("Running") as watch:
-        return run(Planner(selection), paths, runner, shard, watch)
+        return run(planner, paths, runner, shard, watch)
 
 
 def _with_scripts(results: "Results", folder: Path) -> "Results":
@@ -197,10 +155,16 @@ def _with_scripts(results: "Results", folder: Path) -> "Results":
         return replace(results, problems=[*results.problems, problem])
 
 
-def _write(results: "Results", form: Literal["text", "json"], output: TextIO) -> None:
-    from flake8_nnx_mode.report import confirm_json, confirm_text
+def _write(results: "Results", form: Format, output: TextIO) -> None:
+    from flake8_nnx_mode.report import confirm_json, confirm_text, sarif
+    from flake8_nnx_mode.report.rows import confirmed
 
-    (confirm_json if form == "json" else confirm_text).write(results, output)
+    if form == "sarif":
+        complete = not (results.problems or results.interrupted)
+        sarif.write(confirmed(results.found), output, successful=complete)
+    else:
+        (confirm_json if form == "json" else confirm_text).write(results, output)
+    output.flush()
 
 
 def _status(results: "Results", fail_on: FailOn) -> int:

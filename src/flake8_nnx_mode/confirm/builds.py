@@ -2,7 +2,6 @@
 
 import ast
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from flake8_nnx_mode.confirm.pins import arguments
 from flake8_nnx_mode.files import python_files
+from flake8_nnx_mode.syntax.text import parsed
 
 _MOST_FILES = 2_000
 _MOST_BYTES = 20_000_000
@@ -96,8 +96,7 @@ def _contents(path: Path) -> bytes:
 
 def _read_calls(data: bytes) -> _Calls:
     try:
-        with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(data)
+        tree = parsed(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _Calls({}, frozenset())
     calls: dict[str, list[ast.Call]] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flake8_nnx_mode.confirm.jobs import Recipe
-from flake8_nnx_mode.settings import CONFIRM, SettingsError, nearest_table
+from flake8_nnx_mode.settings import CONFIRM, SettingsError, Table
 from flake8_nnx_mode.syntax.outline import Outline
 from flake8_nnx_mode.syntax.text import LineTable
 
@@ -21,7 +21,7 @@ class PinError(Exception):
 
 
 def read_pins(
-    path: Path, text: str, module: str, outline: Outline
+    path: Path, text: str, module: str, outline: Outline, found: Table | None
 ) -> tuple[dict[str, Recipe], list[str]]:
     """What is pinned for the classes and functions of a file, and what is wrong with the rest.
 
@@ -30,6 +30,7 @@ def read_pins(
         text: What it holds.
         module: Its name as Python imports it.
         outline: Its outline.
+        found: Where its settings stand.
 
     Returns:
         Recipes by the name of the class or function, where comments win over pyproject.toml; and a
@@ -39,7 +40,7 @@ def read_pins(
     errors: list[str] = []
     pins: dict[str, Recipe] = {}
     try:
-        table = _Table(path)
+        table = _Table(found)
     except SettingsError as error:
         return {}, [str(error)]
     for key, given in table.entries.items():
@@ -128,16 +129,15 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Table:
-    """[tool.nnx-mode.confirm] in the pyproject.toml that has the settings for a file."""
+    """[tool.nnx-mode.confirm] beside the settings for a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, found: Table | None) -> None:
         """Read it.
 
         Raises:
-            SettingsError: it is no table, or the file is not TOML.
+            SettingsError: it is no table.
         """
         self.entries: dict[str, object] = {}
-        found = nearest_table(path.absolute().parent)
         if found is None:
             return
         self._file, settings = found

@@ -7,28 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flake8_nnx_mode import engine
+from flake8_nnx_mode.codes import NOT_ANALYSED
 from flake8_nnx_mode.confirm.builds import Builds
 from flake8_nnx_mode.confirm.jobs import Job, Task
 from flake8_nnx_mode.confirm.pins import read_pins
 from flake8_nnx_mode.facts.library import project_root, top_package
-from flake8_nnx_mode.files import named_files
+from flake8_nnx_mode.files import Finder
 from flake8_nnx_mode.fixes.apply import applied, moved
+from flake8_nnx_mode.lint import Linter, Source
 from flake8_nnx_mode.model import Finding
-from flake8_nnx_mode.noqa import without_silenced
 from flake8_nnx_mode.rules import registry
-from flake8_nnx_mode.settings import Settings, SettingsError
+from flake8_nnx_mode.settings import SettingsError
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Outline
-from flake8_nnx_mode.syntax.text import decoded
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file that may hold findings; ``path`` is as the user wrote it."""
-
-    path: Path
-    text: str
-    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +41,10 @@ class Shard:
 class Planner:
     """Turns paths into jobs; ``problems`` says, for people, what could not be done."""
 
-    def __init__(self, selection: engine.Selection) -> None:
-        """Plan for the findings in ``selection``."""
-        self.selection = selection
-        self._settings = engine.FolderSettings({}, "")
+    def __init__(self, linter: Linter, finder: Finder) -> None:
+        """Plan for the files that ``finder`` finds, and what ``linter`` reports of them."""
+        self._linter = linter
+        self._finder = finder
         self._builds = Builds()
         self._problems: dict[str, None] = {}
 
@@ -64,21 +55,17 @@ class Planner:
 
     def sources(self, paths: Iterable[Path]) -> list[Source]:
         """The files that ``paths`` name, and those in folders that they name, in order of path."""
-        files, wrong = named_files(paths)
-        for problem in wrong:
-            self._problem(problem)
+        files = self._finder.files(paths)
+        for folder, error in self._finder.unlisted.items():
+            self._problem(f"{folder}: {engine.unread(error).message}")
         return [source for file in files if (source := self._source(file)) is not None]
 
     def batches(self, sources: Iterable[Source]) -> Iterator[Batch]:
         """Lint; files without findings are left out, and findings with ``# noqa``."""
         for source in sources:
-            findings = engine.check(
-                source.path.absolute(), source.text, source.settings, self.selection
-            )
-            reported = [f for f in findings if self.selection.reports(f.code)]
             kept = []
-            for finding in without_silenced(reported, source.text):
-                if finding.code == engine.NOT_ANALYSED:
+            for finding in self._linter.findings(source):
+                if finding.code == NOT_ANALYSED.code:
                     self._problem(f"{source.path}:{finding.span.start.line}: {finding.message}")
                 else:
                     kept.append(finding)
@@ -99,7 +86,9 @@ class Planner:
         book = Book(path, text)
         root = project_root(path, source.settings.project_root)
         module, start = _module(book, root)
-        pins, wrong = read_pins(source.path, text, module, book.outline)
+        pins, wrong = read_pins(
+            source.path, text, module, book.outline, self._linter.settings.table(path.parent)
+        )
         for problem in wrong:
             self._problem(problem)
         return Job(
@@ -119,16 +108,11 @@ class Planner:
 
     def _source(self, file: Path) -> Source | None:
         try:
-            settings = self._settings.of(file.absolute().parent)
-            text = decoded(file.read_bytes())
+            return self._linter.source(file)
         except SettingsError as error:
             self._problem(str(error))
-        except OSError as error:
-            self._problem(f"{file}: cannot be read: {error.strerror}")
-        except (SyntaxError, UnicodeError) as error:
-            self._problem(f"{file}: cannot be decoded: {error}")
-        else:
-            return Source(file, text, settings) if engine.concerns(text, settings) else None
+        except (OSError, SyntaxError, UnicodeError) as error:
+            self._problem(f"{file}: {engine.unread(error).message}")
         return None
 
     def _problem(self, message: str) -> None:

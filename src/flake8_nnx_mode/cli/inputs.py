@@ -1,0 +1,103 @@
+"""The files that a command is given: paths, folders, standard input."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from flake8_nnx_mode.files import Finder
+    from flake8_nnx_mode.lint import Checked, Linter
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_STDIN = Path("-")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the command line says of them."""
+
+    paths: tuple[Path, ...]
+    stdin_filename: Path | None
+    jobs: int | None
+    """How many files to work on at a time; None: one for each processor."""
+
+    @cached_property
+    def stdin(self) -> bytes | None:
+        """What comes from standard input, if it is one of the paths."""
+        return click.open_file("-", "rb").read() if _STDIN in self.paths else None
+
+    @property
+    def stdin_path(self) -> Path:
+        """What standard input is called, and where its imports start."""
+        return self.stdin_filename or _STDIN
+
+    def checked(self, linter: "Linter", finder: "Finder") -> "Iterator[Checked]":
+        """All files that are named, or below folders that are, checked.
+
+        A folder that cannot be listed is one of them.
+        """
+        from flake8_nnx_mode import engine
+        from flake8_nnx_mode.lint import Checked, check_all, processors
+
+        named = [path for path in self.paths or (Path(),) if path != _STDIN]
+        files = finder.files(named)
+        for folder, error in finder.unlisted.items():
+            yield Checked(folder, "", (engine.unread(error),))
+        if self.stdin is not None:
+            if finder.files([self.stdin_path]):
+                yield linter.check(self.stdin_path, self.stdin)
+        elif not files and not finder.unlisted:
+            click.echo("warning: no Python files found under the given paths", err=True)
+        yield from check_all(linter, files, self.jobs or processors())
+
+    def data(self, path: Path) -> bytes:
+        """What the file ``path`` holds; standard input is read once only.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self.stdin or b"" if self.is_stdin(path) else path.read_bytes()
+
+    def is_stdin(self, path: Path) -> bool:
+        """Whether ``path`` is what standard input is called."""
+        return self.stdin is not None and path == self.stdin_path
+
+
+def input_options(command: _Command) -> _Command:
+    """Give ``command`` these options; it gets them as one argument, ``inputs``."""
+
+    @wraps(command)
+    def collected(
+        *args: Any,
+        paths: tuple[Path, ...],
+        stdin_filename: Path | None,
+        jobs: int | None,
+        **given: Any,
+    ) -> Any:
+        return command(*args, inputs=Inputs(paths, stdin_filename, jobs), **given)
+
+    for option in reversed(_OPTIONS):
+        collected = option(collected)
+    return collected  # type: ignore[return-value]
+
+
+_OPTIONS = (
+    click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
+    click.option(
+        "--stdin-filename",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="What to call standard input; imports are followed from there.",
+    ),
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many files to work on at a time.  [default: one for each processor]",
+    ),
+)
