@@ -5,6 +5,7 @@ from typing import TextIO
 
 from flake8_nnx_mode import __version__
 from flake8_nnx_mode.confirm.results import Result, Results
+from flake8_nnx_mode.report import places
 
 
 def write(results: Results, file: TextIO) -> None:
@@ -27,13 +28,10 @@ def write(results: Results, file: TextIO) -> None:
 
 
 def _finding(result: Result) -> dict[str, object]:
-    span, outcome = result.finding.span, result.outcome
+    outcome = result.outcome
     return {
         "path": result.path,
-        "line": span.start.line,
-        "column": span.start.column + 1,
-        "end_line": span.end.line,
-        "end_column": span.end.column + 1,
+        **places.fields(result.finding.span),
         "code": result.finding.code,
         "message": result.finding.message,
         "verdict": outcome.verdict,

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from flake8_nnx_mode.confirm.jobs import Verdict
 from flake8_nnx_mode.confirm.results import Result, Results
+from flake8_nnx_mode.report.terminal import console
+from flake8_nnx_mode.report.wording import one_line, plural
 
 _COLOURS: dict[Verdict, str] = {
     "CONFIRMED": "bold red",
@@ -25,24 +26,24 @@ _FIXES: dict[Verdict, str] = {
 
 def write(results: Results, file: TextIO) -> None:
     """Write to ``file``: coloured on a terminal, unless NO_COLOR says otherwise."""
-    console = Console(file=file, highlight=False)
+    out = console(file)
     for result in results.found:
-        console.print(_headline(result), soft_wrap=True)
+        out.print(_headline(result), soft_wrap=True)
         for line in _details(result):
-            console.print(Text(f"    {_one_line(line)}"), soft_wrap=True)
+            out.print(Text(f"    {one_line(line)}"), soft_wrap=True)
     if results.found:
-        console.print()
+        out.print()
     for line in _summary(results):
-        console.print(Text(line), soft_wrap=True)
+        out.print(Text(line), soft_wrap=True)
 
 
 def _headline(result: Result) -> Text:
     verdict = result.outcome.verdict
     return Text.assemble(
-        (_one_line(result.place), "bold"),
+        (one_line(result.place), "bold"),
         f": {result.finding.code} ",
         (verdict, _COLOURS[verdict]),
-        f" {_one_line(result.finding.message)}",
+        f" {one_line(result.finding.message)}",
     )
 
 
@@ -60,7 +61,7 @@ def _details(result: Result) -> Iterator[str]:
 
 def _summary(results: Results) -> Iterator[str]:
     if results.found:
-        yield f"{_plural(len(results.found), 'finding')}: {', '.join(_counts(results))}"
+        yield f"{plural(len(results.found), 'finding')}: {', '.join(_counts(results))}"
     else:
         yield "No findings in what could be read." if results.problems else "No findings."
     if results.interrupted:
@@ -78,7 +79,7 @@ def _counts(results: Results) -> Iterator[str]:
     confirmed = [r.outcome for r in results.found if r.outcome.verdict == "CONFIRMED"]
     fixes = Counter(outcome.fix_verdict for outcome in confirmed if outcome.fix_verdict)
     if fixes:
-        yield f"{fixes['REFUTED']} of {_plural(fixes.total(), 'fix')} seen to help"
+        yield f"{fixes['REFUTED']} of {plural(fixes.total(), 'fix')} seen to help"
 
 
 def _reasons(results: Results, verdict: Verdict) -> str:
@@ -88,12 +89,3 @@ def _reasons(results: Results, verdict: Verdict) -> str:
         if result.outcome.verdict == verdict and result.outcome.reason
     )
     return f" ({', '.join(f'{n} {reason}' for reason, n in reasons.most_common())})" * bool(reasons)
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
-
-
-def _one_line(text: str) -> str:
-    """``text`` without what would steer a terminal: some of it comes from the code that ran."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
