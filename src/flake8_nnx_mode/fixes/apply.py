@@ -6,22 +6,23 @@ from flake8_nnx_mode.model import Fix, Span
 from flake8_nnx_mode.syntax.text import LineTable
 
 
-def applied(text: str, fixes: Iterable[Fix]) -> tuple[str, int]:
-    """``text`` with ``fixes`` made, and how many were.
+def applied(text: str, fixes: Iterable[Fix]) -> tuple[str, list[Fix]]:
+    """``text`` with ``fixes`` made, and those that were.
 
     A fix that touches what an earlier one changed is left out as a whole; lint again to get it.
     """
     lines = LineTable(text)
     taken: list[tuple[int, int, str]] = []
-    count = 0
+    made: list[Fix] = []
     for fix in fixes:
         edits = [(lines.offset(e.span.start), lines.offset(e.span.end), e.text) for e in fix.edits]
         if all(_apart(edit, other) for edit in edits for other in taken):
             taken += edits
-            count += 1
+            made.append(fix)
+    old = "\r" in text and "\n" not in text  # a file of a Mac before OS X
     for start, end, replacement in sorted(taken, reverse=True):
-        text = text[:start] + replacement + text[end:]
-    return text, count
+        text = text[:start] + (replacement.replace("\n", "\r") if old else replacement) + text[end:]
+    return text, made
 
 
 def moved(span: Span, text: str, fix: Fix) -> Span:
