@@ -1,10 +1,15 @@
 """The README and what it speaks of do not drift apart."""
 
+import os
 import re
 import subprocess
 import sys
 
+from click.testing import CliRunner
+
+from command import nnx_mode
 from conftest import ROOT
+from flake8_nnx_mode.cli.main import main
 from flake8_nnx_mode.settings import EVAL_FLAGS, OPTIONS, TRAIN_FLAGS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,6 +34,30 @@ def test_the_first_screen_shows_what_the_first_command_prints() -> None:
     assert done.returncode == 0
 
 
+def test_the_command_prints_what_is_shown() -> None:
+    (block,) = re.findall(r"^```text\n\$ nnx-mode check (.*?)^```$", README, re.S | re.M)
+    path, _, output = block.partition("\n")
+    assert nnx_mode("check", path).stdout == output
+
+
+def commands() -> str:
+    """What docs/commands.md is: all that ``--help`` says."""
+    text = "# Commands\n\nWhat `--help` prints.\n"
+    for verb in ("", *main.commands):
+        name = f"nnx-mode {verb}".strip()
+        args = [*filter(None, [verb]), "--help"]
+        done = CliRunner().invoke(main, args, prog_name="nnx-mode", terminal_width=100)
+        text += f"\n## {name}\n\n```text\n{done.stdout}```\n"
+    return text
+
+
+def test_the_help_is_written_down() -> None:
+    file = ROOT / "docs" / "commands.md"
+    if os.environ.get("WRITE_DOCS"):
+        file.write_text(commands(), encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == commands(), "run it with WRITE_DOCS=1"
+
+
 def test_every_setting_is_explained() -> None:
     table = README.partition("| setting |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.M) == [o.name for o in OPTIONS]
@@ -38,7 +67,7 @@ def test_every_setting_is_explained() -> None:
 def test_contributing_names_every_room() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     package = ROOT / "src" / "flake8_nnx_mode"
-    rooms = ("cli", "report", "confirm", "facts", "syntax")
+    rooms = ("cli", "report", "confirm", "fixes", "facts", "syntax")
     for folder in (package, *(package / room for room in rooms)):
         for file in folder.glob("*.py"):
             if file.name not in ("__init__.py", "text.py", "code.py"):

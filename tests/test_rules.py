@@ -7,6 +7,7 @@ import pytest
 
 from conftest import FIXTURES, ROOT, codes, lint
 from flake8_nnx_mode import engine, rules
+from flake8_nnx_mode.selection import Selection
 from flake8_nnx_mode.settings import Settings
 
 ENTRIES = {entry.code: entry for entry in rules.registry()}
@@ -58,6 +59,21 @@ def test_message_says_what_to_do_in_one_line(code: str) -> None:
     assert "; " in finding.message
 
 
+@each_rule
+def test_bad_shows_the_fix_that_the_rule_declares(code: str) -> None:
+    (finding,) = lint(ENTRIES[code].bad)
+    assert (finding.fix and finding.fix.applicability) == ENTRIES[code].rule.fix
+
+
+@pytest.mark.parametrize("file", sorted(FIXTURES.rglob("*.py")), ids=lambda file: file.stem)
+def test_no_fix_is_safer_than_its_rule_declares(file: Path) -> None:
+    less_safe = {"NNX108": "unsafe"}  # a whole `Rngs` may have no default stream
+    for finding in lint(file.read_text(encoding="utf-8"), file):
+        if finding.fix is not None:
+            declared = ENTRIES[finding.code].rule.fix
+            assert finding.fix.applicability in (declared, less_safe.get(finding.code))
+
+
 def expected(text: str) -> list[tuple[int, int, str]]:
     """What the comments of a fixture say: (line, column from 0, code)."""
     return [
@@ -74,7 +90,7 @@ def test_fixture(code: str) -> None:
     wanted = expected(text)
     found = [
         (f.span.start.line, f.span.start.column, f.code)
-        for f in lint(text, file, selection=engine.Selection(extend_select=(code,)))
+        for f in lint(text, file, selection=Selection(extend_select=(code,)))
     ]
     assert found == wanted
     assert {c for _, _, c in wanted} == {code}, "a fixture is about one rule"
@@ -98,11 +114,10 @@ def test_no_fixture_without_a_rule() -> None:
 
 
 def rules_table() -> str:
-    rows = ["| code | name | on | what it finds |", "|---|---|---|---|"]
-    rows += [
-        f"| {e.code} | {e.name} | {'on' if e.rule.on else 'off'} | {e.summary} |"
-        for e in ENTRIES.values()
-    ]
+    rows = ["| code | name | on | fix | what it finds |", "|---|---|---|---|---|"]
+    for entry in ENTRIES.values():
+        on, fix = "on" if entry.rule.on else "off", entry.rule.fix or "-"
+        rows.append(f"| {entry.code} | {entry.name} | {on} | {fix} | {entry.summary} |")
     return "\n".join(rows)
 
 

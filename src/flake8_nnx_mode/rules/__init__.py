@@ -62,6 +62,8 @@ class Rule:
     """A file without any of these words has nothing for it; empty: any file may."""
     since: tuple[int, ...] = (0, 0)
     """The first flax version that it is about."""
+    fix: Applicability | None = None
+    """What its fixes are, where it offers any; a single fix may be less safe, never safer."""
     oracle: str | None = None
     """The name of what confirms it on JAX."""
 

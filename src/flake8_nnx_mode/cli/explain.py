@@ -1,0 +1,88 @@
+"""``nnx-mode explain``: what there is to know about one rule, or some."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from flake8_nnx_mode.codes import OwnCode
+    from flake8_nnx_mode.rules import Entry
+
+
+def _entries(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> "list[Entry | OwnCode]":
+    """``("nnx101", "frozen-key")`` -> that rule, once."""
+    from flake8_nnx_mode.codes import OWN
+    from flake8_nnx_mode.rules import registry
+
+    every: tuple[Entry | OwnCode, ...] = (*OWN, *registry())
+    known = {word: entry for entry in every for word in (entry.code, entry.name)}
+    found: dict[str, Entry | OwnCode] = {}
+    for value in values:
+        entry = known.get(value.upper()) or known.get(value.lower())
+        if entry is None:
+            raise click.BadParameter(_unknown(value, list(known)))
+        found[entry.code] = entry
+    return list(found.values())
+
+
+def _unknown(value: str, known: Sequence[str]) -> str:
+    near = get_close_matches(value.upper(), known) or get_close_matches(value.lower(), known)
+    hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
+    return f"there is no rule {value}; {hint}`nnx-mode rules` lists them"
+
+
+def _completions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from flake8_nnx_mode.rules import codes
+
+    return [code for code in codes() if code.startswith(incomplete.upper())]
+
+
+@click.command(short_help="Say all about a rule.")
+@click.argument(
+    "entries",
+    metavar="CODE...",
+    nargs=-1,
+    required=True,
+    callback=_entries,
+    shell_complete=_completions,
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people or for programs.",
+)
+def explain(entries: "list[Entry | OwnCode]", form: Literal["text", "json"]) -> None:
+    """Explain rules: what they find, why it is bad, how to mend it, with an example.
+
+    CODE is the code of a rule, or its name, such as NNX101 or frozen-key. In a pipe or a file the
+    text is Markdown.
+    """
+    if form == "json":
+        from flake8_nnx_mode.report import rules_json
+
+        rules_json.write(entries, sys.stdout)
+    else:
+        _show(entries)
+
+
+def _show(entries: "Sequence[Entry | OwnCode]") -> None:
+    from rich.console import Console
+
+    from flake8_nnx_mode.report.rule_markdown import page
+
+    text = "\n".join(page(entry) for entry in entries)
+    console = Console()
+    if console.is_terminal:  # or FORCE_COLOR is set: raw Markdown has no colours
+        from rich.markdown import Markdown
+
+        console.print(Markdown(text), width=min(console.width, 100))
+    else:
+        click.echo(text, nl=False)
