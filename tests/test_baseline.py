@@ -594,12 +594,10 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     write(file, on_disk(tmp_path, {"net.py": F}))
     before = file.read_bytes()
 
-    def full(self: Path, data: bytes) -> int:
-        with open(self, "wb") as opened:
-            opened.write(data[:10])
+    def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("flake8_nnx_mode.atomic.os.fsync", full)
     with pytest.raises(BaselineError) as raised:
         write(file, [])
     assert str(raised.value) == f"{file}: cannot be written: No space left on device"

@@ -182,10 +182,10 @@ def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_bytes(b"new")
     with pytest.raises(write.NotWrittenError, match="changed meanwhile"):
-        write.replace(file, b"old", b"mended")
+        write.replace(file, "old", "mended")
     assert file.read_bytes() == b"new"
     with pytest.raises(write.NotWrittenError, match="cannot be written: No such file"):
-        write.replace(tmp_path / "gone.py", b"old", b"mended")
+        write.replace(tmp_path / "gone.py", "old", "mended")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")

@@ -27,7 +27,7 @@ from pathlib import Path
 import ecosystem
 import mutators
 import mutators_views  # noqa: F401 (registers its own)
-from flake8_nnx_mode import engine, rules
+from flake8_nnx_mode import rules
 from flake8_nnx_mode.codes import NOT_ANALYSED
 from mutators import Mutant
 from sources import Package, dead_lines

@@ -10,10 +10,10 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from flake8_nnx_mode import atomic
 from flake8_nnx_mode.codes import NOT_ANALYSED, OWN
 from flake8_nnx_mode.lint import Checked
 from flake8_nnx_mode.model import Finding, Span
@@ -159,16 +159,11 @@ def write(file: Path, files: Sequence[Checked], ran: Collection[str] | None = No
     entries = old.without_known(files, ran).anew
     whole = {"version": _VERSION, "findings": [asdict(entry) for entry in entries]}
     text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
-    scratch = real.with_name(f".{real.name}.{os.getpid()}")
     try:
         # Only a lone surrogate cannot be encoded, and Python's escape for it is JSON's.
-        scratch.write_bytes(text.encode("utf-8", "backslashreplace"))
-        os.replace(scratch, real)
+        atomic.replace(real, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise BaselineError(f"{file}: cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink()
     return len(entries)
 
 

@@ -1,6 +1,5 @@
 """``nnx-mode fix``: shows what the fixes would change, or makes them."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,9 +8,7 @@ from flake8_nnx_mode.cli.inputs import Inputs, input_options
 from flake8_nnx_mode.cli.options import LintOptions, lint_options
 
 if TYPE_CHECKING:
-    from flake8_nnx_mode.fixes.mend import Mended, Mender
-    from flake8_nnx_mode.lint import Checked
-    from flake8_nnx_mode.model import Position
+    from flake8_nnx_mode.fixes.mend import Mended
 
 _NOT_WRITTEN = 2
 
@@ -54,7 +51,7 @@ def fix(
     run = _Run(inputs, write=write)
     for file in inputs.checked(linter, finder):
         if file.findings or inputs.is_stdin(file.path):
-            run.add(file, mender)
+            run.add(mender.mend(file))
     run.finish()
     ctx.exit(run.status(exit_zero=exit_zero))
 
@@ -69,53 +66,36 @@ class _Run:
         self._mended = self._left = 0
         self._failed = False
 
-    def add(self, file: "Checked", mender: "Mender") -> None:
-        """Mend one file."""
+    def add(self, mended: "Mended") -> None:
+        """One file more."""
         from flake8_nnx_mode.fixes.write import NotWrittenError
+        from flake8_nnx_mode.report.wording import one_line
 
-        try:
-            data = self._inputs.data(file.path)
-        except OSError:
-            data = b""  # what linting says of it is said below
-        mended = mender.mend(file.path, data)
-        if mended is None:
-            self._pass_on(file.path, data)
-            for finding in file.findings:
-                self._tell(file.path, finding.span.start, finding.code, finding.message)
-            return
         for left in mended.left:
+            self._left += 1
             place = left.place if self._write else mended.place_before(left.place)
-            self._tell(file.path, place, left.code, f"left as it is: {left.why}")
+            where = f"{mended.path}:{place.line}:{place.column + 1}"
+            click.echo(one_line(f"{where}: {left.code} {left.why}"), err=True)
         try:
-            self._out(mended, data)
+            self._out(mended)
             self._mended += mended.mended
         except NotWrittenError as error:
             self._failed = True
-            click.echo(f"error: {file.path} was not changed: {error}", err=True)
+            click.echo(f"error: {mended.path} was not changed: {error}", err=True)
 
-    def _out(self, mended: "Mended", data: bytes) -> None:
+    def _out(self, mended: "Mended") -> None:
         from flake8_nnx_mode.fixes import write
         from flake8_nnx_mode.report import diff
 
+        changed = mended.after != mended.before
         if self._write and self._inputs.is_stdin(mended.path):
-            self._pass_on(mended.path, write.encoded(mended.after, data))
-        elif mended.after == mended.before:
-            pass
-        elif self._write:
-            write.replace(mended.path, data, write.encoded(mended.after, data))
-        else:
-            diff.write(mended, self._output)
-
-    def _pass_on(self, path: Path, data: bytes) -> None:
-        """With --write, what comes from standard input goes on, mended or not."""
-        if self._write and self._inputs.is_stdin(path):
+            data = self._inputs.stdin or b""
+            data = write.encoded(mended.after, data) if changed else data
             click.open_file("-", "wb").write(data)
-
-    def _tell(self, path: Path, place: "Position", code: str, what: str) -> None:
-        from flake8_nnx_mode.report.wording import one_line
-
-        self._left += 1
-        click.echo(one_line(f"{path}:{place.line}:{place.column + 1}: {code} {what}"), err=True)
+        elif changed and self._write:
+            write.replace(mended.path, mended.before, mended.after)
+        elif changed:
+            diff.write(mended, self._output)
 
     def finish(self) -> None:
         """Say how much was done."""

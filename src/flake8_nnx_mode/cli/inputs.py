@@ -54,14 +54,6 @@ class Inputs:
             click.echo("warning: no Python files found under the given paths", err=True)
         yield from check_all(linter, files, self.jobs or processors())
 
-    def data(self, path: Path) -> bytes:
-        """What the file ``path`` holds; standard input is read once only.
-
-        Raises:
-            OSError: it cannot be read.
-        """
-        return self.stdin or b"" if self.is_stdin(path) else path.read_bytes()
-
     def is_stdin(self, path: Path) -> bool:
         """Whether ``path`` is what standard input is called."""
         return self.stdin is not None and path == self.stdin_path

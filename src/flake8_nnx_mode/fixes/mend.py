@@ -1,15 +1,15 @@
 """One file and a linter -> what its fixes make of it, and what is left and why."""
 
 import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flake8_nnx_mode.codes import NOT_ANALYSED, OWN
 from flake8_nnx_mode.fixes.rounds import Fixed, fixed
-from flake8_nnx_mode.lint import Linter, Source
+from flake8_nnx_mode.lint import Checked, Linter, Source
 from flake8_nnx_mode.model import Finding, Position
 from flake8_nnx_mode.selection import Selection
-from flake8_nnx_mode.settings import SettingsError
 from flake8_nnx_mode.syntax.text import LineTable
 
 
@@ -45,7 +45,7 @@ class Mended:
 
 
 class Mender:
-    """Mends files; ``unsafe`` fixes if it is told to."""
+    """Mends files; by ``unsafe`` fixes too if it is told to."""
 
     def __init__(self, linter: Linter, *, unsafe: bool) -> None:
         """Mend what ``linter`` reports, and watch that nothing else comes up."""
@@ -56,39 +56,39 @@ class Mender:
         widened = Selection(extend_select=given.select + given.extend_select)
         self._guard = replace(linter, selections=(widened, *others))
 
-    def mend(self, path: Path, data: bytes) -> Mended | None:
-        """What becomes of a file that holds ``data``; None if it cannot be decoded."""
-        try:
-            source = self._linter.source(path, data)
-        except (SettingsError, SyntaxError, UnicodeError):
-            return None
-        return None if source is None else self._mended(source)
+    def mend(self, file: Checked) -> Mended:
+        """What becomes of a file."""
+        left: Iterable[Finding] = file.findings
+        text = file.text
+        refused: Mapping[Finding, str] = {}
+        if any(self._may_make(finding) for finding in left):
+            done = self._fixed(file)
+            codes = {finding.code for finding in file.findings}
+            text, refused = done.text, done.refused
+            left = [finding for finding in done.left if finding.code in codes]
+        why = [Left(f.span.start, f.code, self._why(f, refused)) for f in left]
+        mended = len(file.findings) - len(why)
+        return Mended(file.path, file.text, text, mended, tuple(why))
 
-    def _mended(self, source: Source) -> Mended:
-        codes = {*self._linter.codes(source.path), *(own.code for own in OWN)}
-        result = fixed(
-            source.text,
-            lambda text: self._guard.findings(replace(source, text=text)),
+    def _fixed(self, file: Checked) -> Fixed:
+        settings = self._linter.settings.of(file.path.absolute().parent)
+        codes = {*self._linter.codes(file.path), *(own.code for own in OWN)}
+        return fixed(
+            file.text,
+            lambda text: self._guard.findings(Source(file.path, text, settings)),
             lambda finding: finding.code in codes and self._may_make(finding),
-        )
-        found = [finding for finding in result.found if finding.code in codes]
-        left = [finding for finding in result.left if finding.code in codes]
-        return Mended(
-            source.path,
-            source.text,
-            result.text,
-            mended=len(found) - len(left),
-            left=tuple(Left(f.span.start, f.code, self._why(f, result)) for f in left),
         )
 
     def _may_make(self, finding: Finding) -> bool:
         return finding.fix is not None and (self._unsafe or finding.fix.applicability == "safe")
 
-    def _why(self, finding: Finding, result: Fixed) -> str:
+    def _why(self, finding: Finding, refused: Mapping[Finding, str]) -> str:
         if finding.code == NOT_ANALYSED.code:
             return finding.message
         if finding.fix is None:
-            return "there is no fix for it here"
-        if not self._may_make(finding):
-            return "its fix is unsafe, and made with --unsafe only"
-        return f"with its fix {result.refused.get(finding, 'nothing would change')}"
+            why = "there is no fix for it here"
+        elif not self._may_make(finding):
+            why = "its fix is unsafe, and made with --unsafe only"
+        else:
+            why = f"with its fix {refused.get(finding, 'nothing would change')}"
+        return f"left as it is: {why}"

@@ -1,12 +1,12 @@
-"""Writes a mended text back to its file: whole or not at all, and like it was in all else."""
+"""Writes a mended text back: in the file's own encoding, and only over what was mended."""
 
-import contextlib
 import os
-import shutil
-import tempfile
 import tokenize
 from io import BytesIO
 from pathlib import Path
+
+from flake8_nnx_mode import atomic
+from flake8_nnx_mode.syntax.text import decoded
 
 
 class NotWrittenError(Exception):
@@ -29,33 +29,25 @@ def encoded(text: str, data: bytes) -> bytes:
         raise NotWrittenError(f"its encoding {encoding} has no {character!r}") from None
 
 
-def replace(file: Path, before: bytes, after: bytes) -> None:
-    """Let ``file`` hold ``after``, if it still holds ``before``.
-
-    A reader sees the one or the other; permissions stay; a symbolic link stays one.
+def replace(file: Path, before: str, after: str) -> None:
+    """Let ``file`` hold ``after``, if it still holds ``before``; all else about it stays.
 
     Raises:
         NotWrittenError: it holds something else by now, or cannot be written.
     """
-    file = file.resolve()
     try:
-        if file.read_bytes() != before:
+        data = file.read_bytes()
+        if _text(data) != before:
             raise NotWrittenError("it was changed meanwhile; run the command again")
-        # Renaming into a folder would get round that.
-        if not os.access(file, os.W_OK):
+        if not os.access(file, os.W_OK):  # replacing it would get round that
             raise NotWrittenError("it is not writable")
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(after)
-                out.flush()
-                os.fsync(out.fileno())
-            shutil.copymode(file, temporary)
-            with contextlib.suppress(OSError, AttributeError):  # only root may, and not on Windows
-                os.chown(temporary, file.stat().st_uid, file.stat().st_gid)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic.replace(file, encoded(after, data))
     except OSError as error:
         raise NotWrittenError(f"it cannot be written: {error.strerror or error}") from None
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return decoded(data)
+    except (SyntaxError, UnicodeError):
+        return None
