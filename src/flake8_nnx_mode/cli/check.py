@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 
 from flake8_nnx_mode.cli.inputs import Inputs, input_options
-from flake8_nnx_mode.cli.options import LintOptions, lint_options, output_option, version_option
+from flake8_nnx_mode.cli.options import (
+    LintOptions,
+    format_option,
+    lint_options,
+    output_option,
+    version_option,
+)
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.lint import Checked, Linter
@@ -16,13 +22,13 @@ Format = Literal["text", "concise", "json", "github", "sarif"]
 
 
 @click.command(short_help="Lint files.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "concise", "json", "github", "sarif"]),
-    default="text",
-    show_default=True,
-    help="With the code, in one line each, for programs, for GitHub's annotations, or as SARIF.",
+@format_option(
+    "text",
+    "concise",
+    "json",
+    "github",
+    "sarif",
+    what="With the code, in one line each, for programs, for GitHub's annotations, or as SARIF.",
 )
 @output_option
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from flake8_nnx_mode.cli.options import LintOptions, lint_options, output_option
+from flake8_nnx_mode.cli.options import LintOptions, format_option, lint_options, output_option
 from flake8_nnx_mode.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -69,13 +69,8 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Sh
     callback=_shard,
     help="Only the I-th of N parts of the findings, for N machines.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "sarif"]),
-    default="text",
-    show_default=True,
-    help="For people, for programs, or as SARIF, with the verdicts.",
+@format_option(
+    "text", "json", "sarif", what="For people, for programs, or as SARIF, with the verdicts."
 )
 @output_option
 @click.option(

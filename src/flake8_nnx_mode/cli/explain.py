@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from flake8_nnx_mode.cli.options import format_option
+
 if TYPE_CHECKING:
     from flake8_nnx_mode.codes import OwnCode
     from flake8_nnx_mode.rules import Entry
@@ -51,14 +53,7 @@ def _completions(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     callback=_entries,
     shell_complete=_completions,
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people or for programs.",
-)
+@format_option("text", "json", what="For people or for programs.")
 def explain(entries: "list[Entry | OwnCode]", form: Literal["text", "json"]) -> None:
     """Explain rules: what they find, why it is bad, how to mend it, with an example.
 
@@ -74,15 +69,14 @@ def explain(entries: "list[Entry | OwnCode]", form: Literal["text", "json"]) -> 
 
 
 def _show(entries: "Sequence[Entry | OwnCode]") -> None:
-    from rich.console import Console
-
     from flake8_nnx_mode.report.rule_markdown import page
+    from flake8_nnx_mode.report.terminal import console
 
     text = "\n".join(page(entry) for entry in entries)
-    console = Console()
-    if console.is_terminal:  # or FORCE_COLOR is set: raw Markdown has no colours
+    out = console(sys.stdout)
+    if out.is_terminal:  # or FORCE_COLOR is set: raw Markdown has no colours
         from rich.markdown import Markdown
 
-        console.print(Markdown(text), width=min(console.width, 100))
+        out.print(Markdown(text), width=min(out.width, 100))
     else:
         click.echo(text, nl=False)

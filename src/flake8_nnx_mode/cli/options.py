@@ -116,6 +116,18 @@ output_option = click.option(
 )
 
 
+def format_option(*forms: str, what: str) -> Callable[[_Command], _Command]:
+    """``--format``, by default the first of ``forms``; the command gets it as ``form``."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help=what,
+    )
+
+
 version_option = click.version_option(__version__, message="nnx-mode %(version)s")
 
 

@@ -5,16 +5,11 @@ from typing import Literal
 
 import click
 
+from flake8_nnx_mode.cli.options import format_option
+
 
 @click.command(short_help="List the rules.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people or for programs.",
-)
+@format_option("text", "json", what="For people or for programs.")
 def rules(form: Literal["text", "json"]) -> None:
     """List the rules: what each finds, and what can be done about it.
 

@@ -13,4 +13,4 @@ class _Console(Console):
 
 def console(file: IO[str]) -> Console:
     """What writes to ``file``: coloured on a terminal, unless NO_COLOR says otherwise."""
-    return _Console(file=file, highlight=False)
+    return _Console(file=file, highlight=False, markup=False, emoji=False)
