@@ -80,8 +80,8 @@ def test_fixture_fixes(name: str) -> None:
         if finding.fix is None:
             continue
         tried += finding.code == name[:6].upper()
-        after, count = applied(text, [finding.fix])
-        assert count == 1
+        after, made = applied(text, [finding.fix])
+        assert made == [finding.fix]
         ast.parse(after)
         left = lint(after, file)
         where = f"{name}:{finding.span.start.line}"
@@ -197,8 +197,10 @@ def test_fixes_that_touch_each_other_are_made_one_at_a_time() -> None:
     def edit(start: int, end: int, text: str) -> Fix:
         return Fix("safe", (Edit(Span(Position(1, start), Position(1, end)), text),))
 
-    assert applied("abcdef", [edit(0, 2, "X"), edit(1, 3, "Y"), edit(4, 5, "Z")]) == ("XcdZf", 2)
-    assert applied("ab", [edit(1, 1, "1"), edit(1, 1, "2")]) == ("a1b", 1)
+    first, second, third = edit(0, 2, "X"), edit(1, 3, "Y"), edit(4, 5, "Z")
+    assert applied("abcdef", [first, second, third]) == ("XcdZf", [first, third])
+    first, second = edit(1, 1, "1"), edit(1, 1, "2")
+    assert applied("ab", [first, second]) == ("a1b", [first])
 
 
 VIEW = """\
@@ -273,3 +275,143 @@ def test_a_view_is_assigned_only_where_that_changes_the_model() -> None:
     (first,) = (fix for fix in fixes if fix is not None)
     after, _ = applied(text, [first])
     assert "    model = nnx.view(model, deterministic=True)\n    return" in after
+
+
+def fixes(text: str, code: str) -> list[Fix | None]:
+    return [finding.fix for finding in lint(text) if finding.code == code]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_inserted_lines_end_as_the_others_do(end: str) -> None:
+    forward = "    def __call__(self, x):\n        return x + self.rngs.noise.normal(x.shape)\n"
+    init = "    def __init__(self, rngs: nnx.Rngs):\n        self.size = 4"
+    last = f"from flax import nnx\nclass Net(nnx.Module):\n{forward}\n{init}"  # no line end
+    for text, code, lines in (
+        (last, "NNX103", [*last.split("\n"), "        self.rngs = rngs.fork()"]),
+        (
+            view("loud=True", "self.loud = loud"),
+            "NNX301",
+            view("loud=None", "if loud is not None:", "    self.loud = loud").split("\n"),
+        ),
+    ):
+        text = text.replace("\n", end)
+        (fix,) = fixes(text, code)
+        assert fix is not None
+        assert applied(text, [fix])[0] == end.join(lines)
+
+
+@pytest.mark.parametrize(
+    "rebound",
+    [
+        "del rngs",
+        "rngs = rngs.params()",
+        "for rngs in (1, 2): pass",
+        "with open('x') as rngs: pass",
+        "self.size = (rngs := 4)",
+        "import os as rngs",
+    ],
+)
+def test_rngs_are_not_saved_once_the_name_is_another_thing(rebound: str) -> None:
+    text = (
+        "from flax import nnx\nclass Net(nnx.Module):\n"
+        f"    def __init__(self, rngs: nnx.Rngs):\n        {rebound}\n\n"
+        "    def __call__(self, x):\n        return x + self.rngs.noise.normal(x.shape)\n"
+    )
+    assert fixes(text, "NNX103") == [None]
+
+
+NOISE = """\
+import jax
+from flax import nnx
+
+class Noise(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        {init}
+
+    def __call__(self, x, train: bool):
+        return x + jax.random.normal({key}, x.shape) if train else x
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "mended"),
+    [
+        ("(self.rngs.dropout)", "(self.rngs.dropout())"),
+        ('self . rngs ["dropout"]', 'self . rngs ["dropout"]()'),
+        ('getattr(self.rngs, "dropout")', 'getattr(self.rngs, "dropout")()'),
+        ("self.rngs.dropout if x.ndim else self.rngs.noise", None),
+        ("(self.rngs.dropout or self.rngs.noise)", None),
+        ("(stream := self.rngs.dropout)", None),
+    ],
+)
+def test_a_stream_is_called_where_it_stands_by_itself(key: str, mended: str | None) -> None:
+    init = "self.rngs = rngs.fork()"
+    text = NOISE.format(init=init, key=key)
+    (fix,) = fixes(text, "NNX108")
+    after = None if fix is None else applied(text, [fix])[0]
+    assert after == (mended and NOISE.format(init=init, key=mended))
+
+
+@pytest.mark.parametrize(
+    ("init", "fixed"),
+    [
+        ("self.key = rngs.dropout()", True),
+        ("self.key = (rngs.dropout())", True),
+        ("self.key = key = rngs.dropout(); self.first = nnx.Param(key)", False),
+        ("self.key = (key := rngs.dropout())", False),
+        ("self.key: jax.Array = rngs.dropout()", False),
+    ],
+)
+def test_a_draw_gives_way_to_a_fork_where_only_the_attribute_has_it(init: str, fixed: bool) -> None:
+    (fix,) = fixes(NOISE.format(init=init, key="self.key"), "NNX101")
+    assert (fix is not None) == fixed
+
+
+@pytest.mark.parametrize(
+    ("annotation", "after"),
+    [
+        ("int | str", "int | str | None"),
+        ("(int | str)", "(int | str) | None"),
+        ("None | int", "None | int"),
+        ("typing.Optional[int]", "typing.Optional[int]"),
+    ],
+)
+def test_an_annotation_takes_none_once_that_is_the_default(annotation: str, after: str) -> None:
+    text = view(f"size: {annotation} = 4", "self.size = size")
+    mended = view(f"size: {after} = None", "if size is not None:", "    self.size = size")
+    assert fixed(text, "NNX301") == mended
+
+
+@pytest.mark.parametrize(
+    ("body", "is_fixed"),
+    [
+        (("self.size = size  # kept; as it is",), True),
+        (("if size is not None:", "    self.size = size", "    self.half = size // 2"), True),
+        (("self.size = size; self.count = 0",), False),  # would be under the same `if`
+        (("self.size = size", "self.half = size // 2"), False),  # TypeError for None
+        (("assert size > 0", "self.size = size"), False),
+        (("self.size = size", "self.layer = lambda: size + 1"), False),
+        (("self.size = size", "return size + 1"), False),
+    ],
+)
+def test_none_is_the_default_only_where_nothing_else_meets_it(
+    body: tuple[str, ...], is_fixed: bool
+) -> None:
+    (fix,) = fixes(view("size: int = 4", *body), "NNX301")
+    assert (fix is not None) == is_fixed
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_fixed"),
+    [
+        ("if model: nnx.view(model, deterministic=True); print()", True),
+        ("(nnx.view(model, deterministic=True))", False),  # `(model = ...)` is no Python
+        ("nnx.view(model, deterministic=True), 1", False),  # the model would be a tuple
+        ("nnx.view(model, deterministic=True) if model else None", False),
+        # It would be a local of the inner function: UnboundLocalError.
+        ("def inner():\n        nnx.view(model, deterministic=True)\n    inner()", False),
+    ],
+)
+def test_a_view_is_assigned_only_where_it_is_a_statement(statement: str, is_fixed: bool) -> None:
+    text = f"from flax import nnx\ndef f(model):\n    {statement}\n    return model\n"
+    assert [fix is not None for fix in fixes(text, "NNX307")] == [is_fixed]

@@ -106,13 +106,22 @@ def _remedy(project: Project, module: ClassFacts, function: Function, key: Key) 
             stream == draw.stream
         ):
             written = writes[0].anchor
-            places = _uses(module, name)
+            places = _uses(module, name) if _is_plain(written, source) else []
             me = function.parameters[0].name
             draws = [Change(place, f"{me}.rngs.{stream}()") for place in places]
             kept = Change(written, f"{me}.rngs")
             forked = Change(Anchor(written.chapter, source.at), f"{rngs}.fork()")
             return Remedy("unsafe", (kept, forked, *draws)) if places else None
     return None
+
+
+def _is_plain(written: Anchor, source: code.Call) -> bool:
+    """Whether a statement assigns the draw to the attribute alone, and says nothing of its type."""
+    for node in code.walk(written.chapter.function):
+        match node:
+            case code.Assign((_,), value, None) if value.at == source.at:
+                return True
+    return False
 
 
 def _uses(module: ClassFacts, name: str) -> list[Anchor]:
@@ -145,4 +154,6 @@ def _message(key: Key) -> str:
     )
 
 
-RULE = Rule(check, on=True, triggers=("random", "rngs", "rng", "key"), oracle="frozen-key")
+RULE = Rule(
+    check, on=True, triggers=("random", "rngs", "rng", "key"), fix="unsafe", oracle="frozen-key"
+)

@@ -135,4 +135,4 @@ def _stream_is_tested(guards: Guards | None) -> bool:
     return any("params" in guard.strings for guard in each_guard(guards))
 
 
-RULE = Rule(check, on=True, triggers=("params",), oracle="params-noise")
+RULE = Rule(check, on=True, triggers=("params",), fix="unsafe", oracle="params-noise")

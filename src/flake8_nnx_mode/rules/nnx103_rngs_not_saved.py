@@ -28,6 +28,8 @@ from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import RNGS_AT_MODULE_LEVEL, each_guard
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.rules.remedies import line_end
+from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Function, Parameter
 
@@ -142,12 +144,12 @@ def _remedy(module: ClassFacts, name: str) -> Remedy | None:
         return None
     if re.search(r"\breturn\b", module.book.text_of(function)):
         return None
-    place = module.book.end_of_body(function)
-    if place is None:
-        return None
-    span, indent, newline = place
+    place, chapter = module.book.end_of_body(function), module.book.chapter(function)
     source = name if name in given else given[0]
-    me = function.parameters[0].name
+    if place is None or chapter is None or source in code.bound_names(chapter.function.body):
+        return None  # `del rngs`: it is something else by then
+    span, indent, _ = place
+    me, newline = function.parameters[0].name, line_end(module.book, span.start.line)
     text = f"{newline}{indent}{me}.{name} = {source}.fork()"
     return Remedy("unsafe", (Change(span, text),))
 
@@ -175,4 +177,4 @@ def _free_names(facts: FunctionFacts, names: tuple[str, ...]) -> Iterator[Report
             )
 
 
-RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), oracle="rngs-missing")
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), fix="unsafe", oracle="rngs-missing")

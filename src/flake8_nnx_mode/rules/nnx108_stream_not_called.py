@@ -22,6 +22,9 @@ from flake8_nnx_mode.facts.events import Uncalled
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Rngs, Stream
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.syntax import code
+
+_ATOMS = (code.Name, code.Attribute, code.Subscript, code.Call)
 
 BAD = """
 import jax
@@ -74,6 +77,9 @@ def _remedy(uncalled: Uncalled) -> Remedy | None:
     value = uncalled.value
     if isinstance(value, Stream) and value.name == "params":
         return None  # noise of that stream is the next mistake
+    at, body = uncalled.anchor.at, uncalled.anchor.chapter.function
+    if not any(isinstance(node, _ATOMS) and node.at == at for node in code.walk(body)):
+        return None  # `a if x else b`: the `()` would be for `b` alone
     called = Change(uncalled.anchor, "()", "after")
     return Remedy("safe" if isinstance(value, Stream) else "unsafe", (called,))
 
@@ -84,4 +90,4 @@ def _what(value: Rngs | Stream) -> str:
     return f"the stream `{value.name}`" if value.name else "a stream"
 
 
-RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), oracle="stream-as-key")
+RULE = Rule(check, on=True, triggers=("rngs", "Rngs"), fix="safe", oracle="stream-as-key")

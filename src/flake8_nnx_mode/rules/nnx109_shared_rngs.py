@@ -89,4 +89,4 @@ def check(project: Project) -> Iterator[Report]:
         )
 
 
-RULE = Rule(check, on=False, triggers=("Rngs", "rngs"))
+RULE = Rule(check, on=False, triggers=("Rngs", "rngs"), fix="unsafe")

@@ -15,8 +15,9 @@ and overwrites its batch statistics, or never drops anything in training.
 ## How to fix
 Forward the flag: `train=train`, or `deterministic=not train` where the child counts the other way.
 
-The fix adds the argument; it is safe, and not offered where the flag may be None and would have to
-be negated.
+The fix adds the argument. It is safe, except where the child evaluates by default and draws noise
+by itself when it is called: once it trains, the model needs that stream. It is not offered where
+the flag may be None and would have to be negated.
 
 ## When it stays silent
 When an argument of the call depends on the flag in any way; with `*args` or `**kwargs`; on a
@@ -30,7 +31,7 @@ from collections.abc import Iterator
 from flake8_nnx_mode.facts.modes import ModeMistake, mistakes_in_file
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Remedy, Report, Rule
-from flake8_nnx_mode.rules.remedies import argument_added
+from flake8_nnx_mode.rules.remedies import argument_added, once_told
 
 BAD = """
 from flax import nnx
@@ -77,7 +78,7 @@ class Net(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for mistake in mistakes_in_file(project, "required", "not forwarded", "trains by default"):
-        yield Report(mistake.where, _message(mistake), _remedy(mistake))
+        yield Report(mistake.where, _message(mistake), _remedy(project, mistake))
 
 
 def _message(mistake: ModeMistake) -> str:
@@ -96,10 +97,11 @@ def _message(mistake: ModeMistake) -> str:
     )
 
 
-def _remedy(mistake: ModeMistake) -> Remedy | None:
-    if mistake.call is None or mistake.argument is None or not mistake.plain:
+def _remedy(project: Project, mistake: ModeMistake) -> Remedy | None:
+    call, argument = mistake.call, mistake.argument
+    if call is None or argument is None or not mistake.plain:
         return None
-    return argument_added(mistake.call.node, mistake.call.anchor, mistake.argument, "safe")
+    return argument_added(call.node, call.anchor, argument, once_told(project, mistake))
 
 
-RULE = Rule(check, on=True, oracle="mode")
+RULE = Rule(check, on=True, fix="safe", oracle="mode")

@@ -65,4 +65,4 @@ def _message(mistake: ModeMistake) -> str:
     )
 
 
-RULE = Rule(check, on=True, oracle="mode")
+RULE = Rule(check, on=True, fix="safe", oracle="mode")

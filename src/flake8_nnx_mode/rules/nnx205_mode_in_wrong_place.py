@@ -10,9 +10,10 @@ In the first case the child switches something else on and off, and its mode is 
 second the call is a TypeError.
 
 ## How to fix
-Pass it by name: `self.mlp(x, deterministic=deterministic)`. The fix is safe; it is not offered
-where other positional arguments follow, or where the flag may be None and would have to be
-negated.
+Pass it by name: `self.mlp(x, deterministic=deterministic)`. The fix is safe, except where the child
+evaluates by default and draws noise by itself when it is called: once it trains, the model needs
+that stream. It is not offered where other positional arguments follow, or where the flag may be
+None and would have to be negated.
 
 ## When it stays silent
 When the child is a class of yours without a mode flag: it may travel by another name; when the
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 from flake8_nnx_mode.facts.modes import ModeMistake, mistakes_in_file
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
-from flake8_nnx_mode.rules.remedies import argument_replaced
+from flake8_nnx_mode.rules.remedies import argument_replaced, once_told
 
 BAD = """
 from flax import nnx
@@ -56,7 +57,9 @@ class Net(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for mistake in mistakes_in_file(project, "wrong place"):
-        yield Report(mistake.where, _message(mistake), argument_replaced(mistake))
+        # Where nothing takes it by position, it was a TypeError before.
+        applicability = once_told(project, mistake) if mistake.wrong else "safe"
+        yield Report(mistake.where, _message(mistake), argument_replaced(mistake, applicability))
 
 
 def _message(mistake: ModeMistake) -> str:
@@ -78,4 +81,4 @@ def _message(mistake: ModeMistake) -> str:
     return f"{what}; write `{mistake.argument}`"
 
 
-RULE = Rule(check, on=True, oracle="mode")
+RULE = Rule(check, on=True, fix="safe", oracle="mode")

@@ -78,4 +78,4 @@ def _remedy(mode_set: ModeSet) -> Remedy | None:
     return Remedy("safe", (Change(mode_set.assigned, statement),))
 
 
-RULE = Rule(check, on=True, triggers=("train", "eval"), oracle="returns-none")
+RULE = Rule(check, on=True, triggers=("train", "eval"), fix="safe", oracle="returns-none")

@@ -26,6 +26,7 @@ from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.views import SetView, is_action, may_be_none, set_views, stores
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
 from flake8_nnx_mode.rules.remedies import guard_added, none_asked
+from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.outline import Parameter
 
 BAD = '''
@@ -96,6 +97,8 @@ def _remedy(project: Project, view: SetView, parameter: Parameter) -> Remedy | N
     names = {one.name for one in changed}
     if not names <= {store.parameter for store in stores(project, view)}:
         return None  # it is not known where one of them is stored
+    if not all(_is_only_stored(project, view, name) for name in names):
+        return None  # `assert size > 0` would meet None
     for store in stores(project, view):
         if store.parameter not in names:
             continue
@@ -111,12 +114,32 @@ def _remedy(project: Project, view: SetView, parameter: Parameter) -> Remedy | N
     return Remedy("unsafe", tuple(dict.fromkeys(changes)))
 
 
+def _is_only_stored(project: Project, view: SetView, name: str) -> bool:
+    """Whether a parameter is used to be stored, or where it is known not to be None."""
+    chapter = project.book.chapter(view.function)
+    if chapter is None:
+        return False
+    kept = [store for store in stores(project, view) if store.parameter == name]
+    known: list[object] = [part for s in kept for part in (s.write.source, s.test.node)]
+    for node in code.walk(chapter.function.body):
+        match node:
+            case code.If(code.Compare(code.Name(asked), (("IsNot", code.Constant(None)),)), body):
+                known += [node.test, body] if asked == name else []
+    return _uses(name, chapter.function.body) == _uses(name, tuple(known))
+
+
+def _uses(name: str, root: object) -> set[code.At]:
+    return {node.at for node in code.walk(root) if isinstance(node, code.Name) and node.id == name}
+
+
 def _default_changed(project: Project, parameter: Parameter) -> Iterator[Change]:
     book, annotation, default = project.book, parameter.annotation, parameter.default
     optional = ""
-    if isinstance(annotation, ast.Name | ast.Attribute | ast.Subscript):
-        name = ast.unparse(annotation).partition("[")[0].rpartition(".")[2]
-        optional = "" if name in ("Optional", "Any") else " | None"
+    if isinstance(annotation, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp):
+        text = ast.unparse(annotation)
+        name = text.partition("[")[0].rpartition(".")[2]
+        takes_none = name in ("Optional", "Any") or "None" in text.split(" | ")
+        optional = "" if takes_none else " | None"
     if default is None:
         optional += "=None" if annotation is None else " = None"
     else:
@@ -125,4 +148,6 @@ def _default_changed(project: Project, parameter: Parameter) -> Iterator[Change]
         yield Change(book.span_of(parameter.node), optional, "after")
 
 
-RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5), oracle="view-default")
+RULE = Rule(
+    check, on=True, triggers=("set_view",), since=(0, 12, 5), fix="unsafe", oracle="view-default"
+)

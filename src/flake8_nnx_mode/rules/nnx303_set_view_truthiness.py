@@ -109,4 +109,6 @@ def _report(view: SetView, name: str, place: Anchor, change: Change | None) -> R
     )
 
 
-RULE = Rule(check, on=True, triggers=("set_view",), since=(0, 12, 5), oracle="view-truthiness")
+RULE = Rule(
+    check, on=True, triggers=("set_view",), since=(0, 12, 5), fix="safe", oracle="view-truthiness"
+)

@@ -17,6 +17,7 @@ Where an error is expected or caught, and in tests; in scripts with notebook cel
 `nnx.recursive_map` with a function that may only be there to look at the nodes.
 """
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -25,6 +26,8 @@ from flake8_nnx_mode.facts.events import ModelChange
 from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
+from flake8_nnx_mode.rules.remedies import place_of
+from flake8_nnx_mode.syntax.outline import inner_statements
 
 BAD = """
 from flax import nnx
@@ -80,9 +83,24 @@ def _remedy(project: Project, changed: Changed) -> Remedy | None:
     text = project.book.text_of(function)
     if not label.isidentifier() or _LOOPS.search(text):
         return None  # who comes round again finds it changed
+    if not _stands_alone(project, changed):
+        return None
     if function is not project.book.script and label not in function.scope.bindings:
         return None  # it would become a local variable
     return Remedy("unsafe", (Change(changed.change.anchor, f"{label} = ", "before"),))
+
+
+def _stands_alone(project: Project, changed: Changed) -> bool:
+    """Whether it is a whole statement, of the function itself and not of one inside it."""
+    book, place = project.book, place_of(changed.change.anchor)
+    left = list(book.tree.body if changed.function is book.script else changed.function.node.body)
+    while left:
+        statement = left.pop()
+        if isinstance(statement, ast.Expr) and book.span_of(statement) == place:
+            return True
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            left += inner_statements(statement)
+    return False
 
 
 RULE = Rule(
@@ -90,5 +108,6 @@ RULE = Rule(
     on=True,
     triggers=("view", "with_attributes", "recursive_map"),
     since=(0, 12, 5),
+    fix="unsafe",
     oracle="view-discarded",
 )

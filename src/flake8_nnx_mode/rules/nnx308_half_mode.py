@@ -135,5 +135,6 @@ RULE = Rule(
     on=True,
     triggers=("view", "with_attributes", "set_attributes"),
     since=(0, 12, 5),
+    fix="unsafe",
     oracle="half-mode",
 )
