@@ -71,8 +71,11 @@ def test_an_unreadable_file_is_a_finding_and_the_rest_is_checked(folder: Path) -
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("--select", "NNX9", "there is no rule NNX9; there are NNX101, "),
+        ("--select", "NNX9", "there is no rule NNX9; did you mean NNX109 or"),
+        ("--select", "frozen-kee", "there is no rule frozen-kee; "),
         ("--ignore", "E501", "there is no rule E501"),
+        ("--fix", "net.py", "`nnx-mode fix --write` mends"),
+        ("--stdin-filename", "net.py quiet.py", "--stdin-filename needs - among PATHS"),
         ("--format", "xml", "'xml' is not one of 'text', 'concise', 'json', 'github', 'sarif'"),
         ("--config", "gone.toml", "'gone.toml' does not exist"),
         ("--per-file-ignores", "net.py", "'net.py' is not PATTERN:CODES"),
@@ -84,7 +87,7 @@ def test_an_unreadable_file_is_a_finding_and_the_rest_is_checked(folder: Path) -
 def test_a_wrong_option_is_one_clear_error(
     folder: Path, option: str, value: str, says: str
 ) -> None:
-    done = nnx_mode("check", option, value, cwd=folder)
+    done = nnx_mode("check", option, *value.split(), cwd=folder)
     assert done.stdout == ""
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -132,6 +135,20 @@ def test_standard_input_is_a_file_of_the_project(folder: Path) -> None:
     assert (excluded.stdout, excluded.returncode) == ("All checks passed!\n", 0)
 
 
+def test_a_name_for_standard_input_is_enough(folder: Path) -> None:
+    options = ("--format", "concise", "--stdin-filename", "new.py")
+    done = nnx_mode("check", *options, cwd=folder, stdin=PITFALL)
+    assert done.stdout.startswith("new.py:13:")
+    assert "net.py" not in done.stdout
+
+
+@pytest.mark.parametrize("selected", ["nnx101", "frozen-key", "ALL", "NNX1,NNX2"])
+def test_rules_are_selected_by_code_or_name(folder: Path, selected: str) -> None:
+    done = nnx_mode("check", "--select", selected, "--format", "concise", "net.py", cwd=folder)
+    assert done.stdout.startswith(UNSAFE)
+    assert nnx_mode("check", "--ignore", selected, "net.py", cwd=folder).returncode == 0
+
+
 def test_statistics(folder: Path) -> None:
     (folder / "more.py").write_text(PITFALL + PITFALL.replace("FrozenNoise", "Other"))
     done = nnx_mode("check", "--statistics", cwd=folder)
@@ -148,6 +165,22 @@ def test_output_file(folder: Path) -> None:
     done = nnx_mode("check", "--format", "concise", "-o", "found.txt", "net.py", cwd=folder)
     assert (done.stdout, done.returncode) == ("", 1)
     assert (folder / "found.txt").read_text().startswith(UNSAFE)
+
+
+def test_a_failed_run_leaves_the_old_report(folder: Path) -> None:
+    (folder / "found.txt").write_text("old")
+    (folder / "pyproject.toml").write_text("[tool.nnx-mode]\nselect = ['NNX9']\n")
+    done = nnx_mode("check", "-o", "found.txt", cwd=folder)
+    assert "pyproject.toml: select: there is no rule NNX9" in done.stderr
+    assert (folder / "found.txt").read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix closes it")
+def test_without_standard_output(folder: Path) -> None:
+    command = f"{sys.executable} -m flake8_nnx_mode check -o found.txt . >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert (done.stderr, done.returncode) == ("", 1)
+    assert "NNX101" in (folder / "found.txt").read_text()
 
 
 def test_every_format_is_of_one_run(folder: Path) -> None:
@@ -210,6 +243,14 @@ def test_unused_noqa_is_reported_on_request(folder: Path) -> None:
     done = nnx_mode("check", "--unused-noqa", "--format", "concise", "quiet.py", cwd=folder)
     assert done.stdout.startswith("quiet.py:2:16: NNX001 [*] nothing here is reported as NNX101")
     assert done.returncode == 1
+
+
+def test_unused_noqa_is_selected_like_a_rule(folder: Path) -> None:
+    (folder / "quiet.py").write_text(CLEAN + "x = 1  # noqa: NNX101\n")
+    assert nnx_mode("check", "--extend-select", "NNX001", "quiet.py", cwd=folder).returncode == 1
+    (folder / "pyproject.toml").write_text("[tool.nnx-mode]\nopt-in = ['NNX001']\n")
+    assert nnx_mode("check", "quiet.py", cwd=folder).returncode == 1
+    assert nnx_mode("check", "--ignore", "NNX001", "quiet.py", cwd=folder).returncode == 0
 
 
 def test_a_baseline_hides_what_was_there(folder: Path) -> None:

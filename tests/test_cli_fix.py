@@ -116,6 +116,17 @@ def test_standard_input(tmp_path: Path) -> None:
     assert diff.stdout.startswith("--- -\n+++ -\n@@ ")
 
 
+def test_standard_input_that_is_excluded_is_passed_on(tmp_path: Path) -> None:
+    options = ("--stdin-filename", "net.py", "--exclude", "net.py", "--force-exclude")
+    done = nnx_mode("fix", "--write", *options, "-", cwd=tmp_path, stdin=SAFE)
+    assert (done.stdout, done.returncode) == (SAFE, 0)
+
+
+def test_a_missing_file_fails_the_run(tmp_path: Path) -> None:
+    assert nnx_mode("fix", "gone.py", cwd=tmp_path).returncode == 1
+    assert nnx_mode("fix", "--write", "gone.py", cwd=tmp_path).returncode == 1
+
+
 def test_what_cannot_be_read_is_told_of_and_the_rest_is_mended(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(SAFE)
     (tmp_path / "broken.py").write_text("from flax import nnx\ndef (\n")
@@ -251,6 +262,31 @@ def test_what_would_be_reported_anew_is_refused() -> None:
     done = fixed("a + x", lint, lambda f: True)
     assert done.text == "a + y"
     assert list(done.refused.values()) == ["NNX101 would be reported"]
+
+
+def test_a_mistake_that_hides_another_is_mended_with_it() -> None:
+    """Behind `a` comes `b` to light, which has a fix too; behind `x` comes `y`, which has none."""
+
+    def lint(text: str) -> list[Finding]:
+        parts = text.split()
+        found = words(a="b", x="y")(text)
+        found += [finding(text, "b", "c", "NNX101")] if "b" in parts else []
+        if "y" in parts:
+            found.append(Finding(Span(Position(1, 0), Position(1, 1)), "NNX102", "y; -"))
+        return found
+
+    done = fixed("a + x", lint, lambda f: True)
+    assert done.text == "c + x"
+    assert list(done.refused.values()) == ["NNX102 would be reported"]
+
+
+def test_what_touches_a_refused_fix_is_made() -> None:
+    def lint(text: str) -> list[Finding]:
+        return [finding(text, old, new) for old, new in (("a+", "("), ("+b", "+B")) if old in text]
+
+    done = fixed("a+b", lint, lambda f: True)
+    assert done.text == "a+B"
+    assert list(done.refused.values()) == ["the file would no longer parse"]
 
 
 def test_a_fix_that_mends_nothing_is_refused() -> None:

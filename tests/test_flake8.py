@@ -193,7 +193,7 @@ def test_a_bad_option_is_one_clear_error() -> None:
 def test_a_code_without_a_rule_is_one_clear_error() -> None:
     done = flake8("--nnx-opt-in", "NNX999", EXAMPLES)
     assert done.returncode == 1
-    assert "opt-in: there is no rule NNX999; there are NNX101, " in done.stdout
+    assert "opt-in: there is no rule NNX999; did you mean NNX109 " in done.stdout
 
 
 def test_a_syntax_error_is_flake8s(tmp_path: Path) -> None:

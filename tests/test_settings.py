@@ -57,7 +57,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("mode-flag", [], "unknown setting 'mode-flag'; known are flax-version, "),
+        ("mode-flag", [], "unknown setting 'mode-flag'; known are exclude, flax-version, "),
         ("mode-flags", ["a b:train"], "name:train, name:eval or name:off"),
         ("mode-flags", ["train:maybe"], "name:train, name:eval or name:off"),
         ("mode-flags", "train:eval", "a list of strings, not 'train:eval'"),

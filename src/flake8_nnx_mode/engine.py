@@ -2,15 +2,16 @@
 
 import ast
 import gc
+import os.path
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flake8_nnx_mode.codes import NOT_ANALYSED
+from flake8_nnx_mode.codes import NOT_ANALYSED, OWN, UNUSED_NOQA
 from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
 from flake8_nnx_mode.selection import DEFAULT, Selection
 from flake8_nnx_mode.settings import (
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.rules import Entry, Remedy
     from flake8_nnx_mode.syntax.book import Anchor, Book
     from flake8_nnx_mode.syntax.chapter import Chapter
+
+# What a top-level statement, or a decorator of one, may begin with.
+_HEAD = re.compile(r"(?!(?:elif|else|except|finally)\b)[^\s)\]}#]")
 
 
 class FolderSettings:
@@ -57,15 +61,16 @@ class FolderSettings:
         self._known: dict[Path, Settings] = {}
 
     def of(self, folder: Path) -> Settings:
-        """The settings for the files in ``folder``, an absolute path.
+        """The settings for the files in ``folder``, an absolute path; it may have a `..` in it.
 
         Raises:
             SettingsError: one of them is wrong.
         """
         known = self._known.get(folder)
         if known is None:
-            known = from_mapping(self._given, self._where, from_table(self.table(folder)))
-            check_codes(known)
+            table = self.table(Path(os.path.abspath(folder)))
+            known = from_mapping(self._given, self._where, from_table(table))
+            check_codes(known, self._where if table is None else str(table[0]))
             self._known[folder] = known
         return known
 
@@ -90,33 +95,41 @@ def concerns(text: str, settings: Settings) -> bool:
     return any(marker in text for marker in settings.markers)
 
 
-def check_codes(settings: Settings) -> None:
+def check_codes(settings: Settings, where: str) -> None:
     """Make sure that there are rules for the codes in ``settings``.
 
     Raises:
         SettingsError: there is none for one of them.
     """
     ignored = (code for _, codes in settings.per_file_ignores for code in codes)
-    check_prefixes(settings.opt_in, "opt-in")
-    check_prefixes(settings.select, "select")
-    check_prefixes((*settings.ignore, *ignored), "ignore")
+    check_prefixes(settings.opt_in, f"{where}: opt-in")
+    check_prefixes(settings.select, f"{where}: select")
+    check_prefixes((*settings.ignore, *ignored), f"{where}: ignore")
 
 
 def check_prefixes(prefixes: Iterable[str], where: str) -> None:
-    """Make sure that each of ``prefixes`` begins the code of a rule.
+    """Make sure that each of ``prefixes`` begins a code.
 
     Raises:
         SettingsError: one does not; the message begins with ``where`` it was given.
     """
-    prefixes = [prefix for prefix in prefixes if not NOT_ANALYSED.code.startswith(prefix)]
-    if not prefixes:  # most runs need not know the rules to know that
-        return
-    from flake8_nnx_mode.rules import codes
-
+    own = tuple(own.code for own in OWN)
     for prefix in prefixes:
+        if any(code.startswith(prefix) for code in own):
+            continue  # most runs need not know the rules to know that
+        from flake8_nnx_mode.rules import codes
+
         if not any(code.startswith(prefix) for code in codes()):
-            known = ", ".join(codes())
-            raise SettingsError(f"{where}: there is no rule {prefix}; there are {known}")
+            raise SettingsError(f"{where}: {no_rule(prefix, codes())}")
+
+
+def no_rule(code: str, known: Sequence[str]) -> str:
+    """What to say of a code, or a name, that is none of ``known``."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(code.upper(), known) or get_close_matches(code.lower(), known)
+    hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
+    return f"there is no rule {code}; {hint}`nnx-mode rules` lists them"
 
 
 def check(
@@ -140,13 +153,14 @@ def check(
     """
     if not concerns(text, settings):
         return []
-    wanted = _effective(path, settings, selection)
+    wanted = effective(path, settings, selection)
     findings: set[Finding] = set()
     try:
         from flake8_nnx_mode.syntax.book import Book
 
         with _no_collection():
-            findings.update(_check(Book(path.absolute(), text, tree), settings, wanted))
+            book = Book(Path(os.path.abspath(path)), text, tree)
+            findings.update(_check(book, settings, wanted))
     except Exception as error:  # the guard: whatever happens, the run goes on
         findings.add(_not_analysed(error, text))
     return sorted(finding for finding in findings if wanted.reports(finding.code))
@@ -154,12 +168,14 @@ def check(
 
 def codes_reported(path: Path, settings: Settings, selection: Selection) -> frozenset[str]:
     """The codes of the rules that run and report in a file, if it has anything for them."""
-    wanted = _effective(path, settings, selection)
-    running = (entry.code for entry in _running(settings, wanted))
+    wanted = effective(path, settings, selection)
+    running = [entry.code for entry in _running(settings, wanted)]
+    if wanted.runs(UNUSED_NOQA.code, on=UNUSED_NOQA.code.startswith(settings.opt_in)):
+        running.append(UNUSED_NOQA.code)
     return frozenset(code for code in running if wanted.reports(code))
 
 
-def _effective(path: Path, settings: Settings, selection: Selection) -> Selection:
+def effective(path: Path, settings: Settings, selection: Selection) -> Selection:
     """``selection`` and what ``settings`` say, for one file."""
     return selection.for_file(path).over(settings.selection.for_file(path))
 
@@ -213,7 +229,7 @@ def _run(entry: "Entry", project: "Project") -> Iterator[Finding]:
     reports = list(entry.rule.check(project))
     span_of = _spans(place for report in reports for place in report.places())
     for report in reports:
-        fix = None if report.remedy is None else _fix(report.remedy, span_of)
+        fix = None if report.remedy is None else _fix(report.remedy, project.book, span_of)
         yield Finding(span_of(report.where), entry.code, report.message, fix)
 
 
@@ -231,14 +247,19 @@ def _spans(places: Iterable["Anchor | Span"]) -> Callable[["Anchor | Span"], Spa
     return span_of
 
 
-def _fix(remedy: "Remedy", span_of: Callable[["Anchor | Span"], Span]) -> Fix:
+def _fix(remedy: "Remedy", book: "Book", span_of: Callable[["Anchor | Span"], Span]) -> Fix | None:
+    """The edits; None where it is not known where code stands, or a comment would go with it."""
     edits = []
     for change in remedy.changes:
         span = span_of(change.where)
+        if span.start == span.end and not isinstance(change.where, Span):
+            return None  # LibCST has dropped text: `Chapter.spans`
         if change.side == "before":
             span = Span(span.start, span.start)
         elif change.side == "after":
             span = Span(span.end, span.end)
+        if "#" in book.text[book.lines.offset(span.start) : book.lines.offset(span.end)]:
+            return None
         edits.append(Edit(span, change.text))
     return Fix(remedy.applicability, tuple(sorted(edits)))
 
@@ -254,7 +275,7 @@ def unread(error: SettingsError | OSError | SyntaxError | UnicodeError) -> Findi
         reason = str(error)
         if isinstance(error, UnicodeDecodeError):
             reason = f"{error.encoding} has no such byte as 0x{error.object[error.start]:02x}"
-            place = LineTable(error.object[: error.start].decode("latin-1")).end
+            place = LineTable(error.object[: error.start].decode(error.encoding, "replace")).end
         message = (
             f"this file cannot be decoded: {reason}; save it as UTF-8, or say its encoding in its"
             " first line (# -*- coding: latin-1 -*-)"
@@ -265,12 +286,12 @@ def unread(error: SettingsError | OSError | SyntaxError | UnicodeError) -> Findi
 def _not_analysed(error: Exception, text: str) -> Finding:
     place = Position(1, 0)
     version = f"Python {sys.version_info.major}.{sys.version_info.minor}, which runs the linter,"
-    if isinstance(error, SyntaxError):
-        place = Position(error.lineno or 1, max((error.offset or 1) - 1, 0))
-        message = f"{version} cannot parse this file: {error.msg}"
-    elif "\0" in text:
+    if "\0" in text:  # whatever else is wrong, that is what it says, without the place
         place = LineTable(text).position(text.index("\0"))
         message = f"{version} cannot parse this file: there is a null byte in it; remove it"
+    elif isinstance(error, SyntaxError):
+        place = Position(error.lineno or 1, max((error.offset or 1) - 1, 0))
+        message = f"{version} cannot parse this file: {error.msg}"
     elif (line := _deep_line(error, text)) is not None:
         place = Position(line, 0)
         message = f"{version} cannot parse what is here: it is nested too deeply; split it up"
@@ -282,15 +303,22 @@ def _not_analysed(error: Exception, text: str) -> Finding:
 
 def _deep_line(error: Exception, text: str) -> int | None:
     """Where the statement begins that made ``ast.parse`` give up; it does not say itself."""
-    if not isinstance(error, RecursionError | MemoryError):
+    if not (isinstance(error, RecursionError | MemoryError) and _is_too_deep(text)):
         return None
     lines = LineTable(text)
-    starts = [n for n, line in enumerate(lines.all(), 1) if re.match(r"[^\W\d]|@", line)]
+    heads = [0, *(n for n, line in enumerate(lines.all(), 1) if _HEAD.match(line))]
+    starts = [n for above, n in pairwise(heads) if not (above and lines.line(above)[0] == "@")]
     for first, after in pairwise([*starts, len(text) + 1]):
-        try:
-            parsed(text[lines.start_of(first) : lines.start_of(after)])
-        except (RecursionError, MemoryError):
+        if _is_too_deep(text[lines.start_of(first) : lines.start_of(after)]):
             return first
-        except (SyntaxError, ValueError):
-            continue  # a part of a statement
-    return None
+    return 1
+
+
+def _is_too_deep(text: str) -> bool:
+    try:
+        parsed(text)
+    except (RecursionError, MemoryError):
+        return True
+    except (SyntaxError, ValueError):
+        pass  # a part of a statement
+    return False

@@ -54,12 +54,15 @@ def _ours(values: dict[str, Any], folder: str, where: str) -> Flake8Config:
     def codes(name: str) -> tuple[str, ...]:
         return _concerning_us(values.get(name) or ())
 
+    # `select = E,F` says nothing of us; beside it, `extend-select = NNX3` says which of us.
+    extend = codes("extend_select")
+    select = codes("select") or (extend if values.get("select") else ())
     per_file = parse_files_to_codes_mapping(values.get("per_file_ignores") or "")
     return Flake8Config(
         given={o.name: values[f"nnx_{o.field}"] for o in OPTIONS if f"nnx_{o.field}" in values},
         selection=Selection(
-            select=codes("select"),
-            extend_select=codes("extend_select"),
+            select=select,
+            extend_select=extend,
             ignore=codes("ignore") + codes("extend_ignore"),
             per_file_ignores=tuple(
                 (normalize_path(pattern, folder), _concerning_us(listed))

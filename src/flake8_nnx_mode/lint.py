@@ -1,6 +1,7 @@
 """Paths -> checked files, for commands that run without flake8."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flake8_nnx_mode import engine
-from flake8_nnx_mode.codes import NOT_ANALYSED
+from flake8_nnx_mode.codes import NOT_ANALYSED, UNUSED_NOQA
 from flake8_nnx_mode.model import Finding, Position, Span
 from flake8_nnx_mode.noqa import Comments
 from flake8_nnx_mode.selection import DEFAULT, Selection
@@ -17,6 +18,8 @@ from flake8_nnx_mode.syntax.text import decoded
 
 _FEW = 8
 """Files a process: below that it costs more than it gains."""
+_MOST = 61
+"""Processes at a time that Windows can wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +54,61 @@ class Linter:
     """What counts on top of the settings, the strongest first."""
     noqa: bool = True
     """Whether ``# noqa`` comments silence findings."""
-    unused_noqa: bool = False
-    """Whether to report ``# noqa`` comments that silence nothing."""
 
     def source(self, path: Path, data: bytes | None = None) -> Source | None:
-        """What a file holds, or ``data`` in its place; None if it is not about nnx.
+        """What a file holds, or ``data`` in its place; None if there is nothing in it for us.
 
         Raises:
             SettingsError: a setting for it is wrong.
             OSError, SyntaxError, UnicodeError: it cannot be read or decoded.
         """
-        settings = self.settings.of(path.absolute().parent)
+        settings = self.settings.of(Path(os.path.abspath(path)).parent)
         data = path.read_bytes() if data is None else data
         try:
             text = decoded(data)
-        except (SyntaxError, UnicodeError):
+        except (SyntaxError, LookupError, UnicodeError) as error:
             # UTF-16 has a null beside each letter.
-            if engine.concerns(data.replace(b"\0", b"").decode("latin-1"), settings):
-                raise
-            return None
-        return Source(path, text, settings) if engine.concerns(text, settings) else None
+            if not engine.concerns(data.replace(b"\0", b"").decode("latin-1"), settings):
+                return None
+            if isinstance(error, LookupError):  # `hex` and its like encode no text
+                raise SyntaxError(str(error)) from None
+            raise
+        wanted = engine.concerns(text, settings) or ("noqa" in text and self._reports_noqa(path))
+        return Source(path, text, settings) if wanted else None
 
     def findings(self, source: Source) -> list[Finding]:
         """What is reported of a file, in order of place."""
-        path = source.path.absolute()
-        found = engine.check(path, source.text, source.settings, self._selection(path))
+        selection = self._selection(source.path)
+        found = engine.check(source.path, source.text, source.settings, selection)
         if not self.noqa:
             return found
         comments = Comments(source.text)
         kept = comments.silence(found)
-        if self.unused_noqa:
+        # Where something was not analysed it is not known what a comment would silence.
+        analysed = all(finding.code != NOT_ANALYSED.code for finding in found)
+        if analysed and comments.any and self._reports_noqa(source.path):
             kept += comments.unused(self.codes(source.path))
         return sorted(kept)
 
+    def _reports_noqa(self, path: Path) -> bool:
+        """Whether to report ``# noqa`` comments that silence nothing."""
+        return self.noqa and UNUSED_NOQA.code in self.codes(path)
+
     def codes(self, path: Path) -> frozenset[str]:
         """The codes of the rules that run and report in a file, if it has anything for them."""
-        path = path.absolute()
         try:
-            settings = self.settings.of(path.parent)
+            settings = self.settings.of(Path(os.path.abspath(path)).parent)
         except SettingsError:  # nothing runs there
             return frozenset()
         return engine.codes_reported(path, settings, self._selection(path))
+
+    def _reports(self, path: Path, code: str) -> bool:
+        """Whether to report ``code`` of a file that was not analysed."""
+        try:
+            settings = self.settings.of(Path(os.path.abspath(path)).parent)
+        except SettingsError:  # what is wrong with them is to be seen
+            settings = Settings()
+        return engine.effective(path, settings, self._selection(path)).reports(code)
 
     def _selection(self, path: Path) -> Selection:
         """What counts on top of the settings for one file."""
@@ -105,7 +122,8 @@ class Linter:
         try:
             source = self.source(path, data)
         except (SettingsError, OSError, SyntaxError, UnicodeError) as error:
-            return Checked(path, "", (engine.unread(error),))
+            found = engine.unread(error)
+            return Checked(path, "", (found,) if self._reports(path, found.code) else ())
         if source is None:
             return Checked(path, "", ())
         return Checked(path, source.text, tuple(self.findings(source)))
@@ -113,7 +131,7 @@ class Linter:
 
 def check_all(linter: Linter, paths: Sequence[Path], jobs: int) -> Iterator[Checked]:
     """Check files, up to ``jobs`` at a time, and yield them in the order given."""
-    jobs = min(jobs, len(paths) // _FEW)
+    jobs = min(jobs, len(paths) // _FEW, _MOST)
     if jobs < 2:
         yield from map(linter.check, paths)
         return
@@ -139,6 +157,7 @@ def check_all(linter: Linter, paths: Sequence[Path], jobs: int) -> Iterator[Chec
 def _begin(linter: Linter) -> None:
     global _linter
     _linter = linter
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
 
 
 _linter: Linter

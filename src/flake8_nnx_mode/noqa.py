@@ -14,7 +14,7 @@ from flake8_nnx_mode.codes import UNUSED_NOQA
 from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
 from flake8_nnx_mode.syntax.text import LineTable
 
-_CODE = re.compile(r"[A-Z]+[0-9]+", re.IGNORECASE)
+_CODE = re.compile(r"[^,\s]+")
 _NEEDED = dict.fromkeys(
     ("hang_closing", "indent_size", "max_line_length", "max_doc_length", "verbose", "disable_noqa")
 )
@@ -25,7 +25,7 @@ class Comments:
 
     def __init__(self, text: str) -> None:
         """Find those in ``text``, if it has any."""
-        self._any = "noqa" in text.lower()
+        self.any = "noqa" in text.lower()
         self._text = text
         self._used: list[Finding] = []
 
@@ -40,7 +40,7 @@ class Comments:
 
     def silence(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that no comment silences."""
-        if not self._any:
+        if not self.any:
             return list(findings)
         if self._flake8.should_ignore_file():
             return []
@@ -68,7 +68,7 @@ class Comments:
         from flake8_nnx_mode.rules import codes
 
         not_run = [code for code in codes() if code not in reported]
-        if not self._any or self._flake8.should_ignore_file():
+        if not self.any or self._flake8.should_ignore_file():
             return
         for line, comment in self._comments():
             found = NOQA_INLINE_REGEXP.search(comment.string)
@@ -83,7 +83,8 @@ class Comments:
                 if not code[0].upper().startswith("NNX") or self._is_used(code[0], line):
                     continue
                 if not any(other.startswith(code[0]) for other in not_run):
-                    yield self._finding(comment, said, number)
+                    alone = found.span() == (0, len(comment.string))
+                    yield self._finding(comment, said, number, alone=alone)
 
     def _comments(self) -> Iterator[tuple[int, tokenize.TokenInfo]]:
         try:
@@ -103,7 +104,7 @@ class Comments:
         )
 
     def _finding(
-        self, comment: tokenize.TokenInfo, codes: list[re.Match[str]], number: int
+        self, comment: tokenize.TokenInfo, codes: list[re.Match[str]], number: int, *, alone: bool
     ) -> Finding:
         code = codes[number]
         line, column = comment.start
@@ -121,8 +122,8 @@ class Comments:
         if len(codes) > 1:
             first = codes[number - 1].end() if number else code.start()
             edits = (Edit(span(first, code.end() if number else codes[1].start()), ""),)
-        elif comment.string.startswith("# noqa") and code.end() == len(comment.string):
+        elif alone:
             code_before = self._lines.line(line)[:column].rstrip()
-            edits = (Edit(span(len(code_before) - column, code.end()), ""),)
+            edits = (Edit(span(len(code_before) - column, len(comment.string)), ""),)
         fix = Fix("safe", edits) if edits else None
         return Finding(place, UNUSED_NOQA.code, f"{why}; remove `{code[0]}` from it", fix)

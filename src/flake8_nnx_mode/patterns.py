@@ -5,6 +5,7 @@ folder of the file that says it; ``*`` stands for slashes too.
 """
 
 import logging
+import os.path
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,11 +19,22 @@ def anchored(patterns: Iterable[str], folder: Path) -> tuple[str, ...]:
     return tuple(normalize_paths(list(patterns), str(folder)))
 
 
-def matches(path: Path, patterns: Iterable[str]) -> bool:
-    """Whether one of the anchored ``patterns`` is for ``path``, which need not be absolute."""
+def names(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether one of the anchored ``patterns`` is for ``path`` itself, absolute or not."""
     patterns = list(patterns)
     if not patterns:  # most runs have none, and need not load what matches them
         return False
     from flake8.utils import matches_filename
 
     return matches_filename(str(path), patterns, "%(path)s %(whether)smatches", _LOG)
+
+
+def matches(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether one is for ``path`` or for a folder around it, below the working directory."""
+    patterns = list(patterns)
+    if not patterns:
+        return False
+    here = Path.cwd()
+    path = Path(os.path.abspath(path))
+    around = [folder for folder in path.parents if here in folder.parents]
+    return any(names(one, patterns) for one in (path, *around))

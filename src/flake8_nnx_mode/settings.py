@@ -1,5 +1,6 @@
 """What a user can set, and how it is read and checked; one table serves both sources."""
 
+import os.path
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -54,8 +55,8 @@ class Settings:
 
     @property
     def selection(self) -> Selection:
-        """Which rules the project wants."""
-        return Selection(self.select, self.opt_in, self.ignore, self.per_file_ignores)
+        """Which rules the project wants, of those that are on."""
+        return Selection(self.select, (), self.ignore, self.per_file_ignores)
 
 
 def _words(values: Sequence[str]) -> tuple[str, ...]:
@@ -254,7 +255,7 @@ def nearest_table(start: Path) -> Table | None:
     """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
-        if file.is_file():
+        if os.path.isfile(file):
             given = read_table(file)
             if given is not None:
                 return file, given
@@ -272,7 +273,7 @@ def read_table(file: Path) -> dict[str, object] | None:
         if "nnx-mode" not in text:
             return None
         table = _parse_toml(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file}: not valid TOML: {error}") from None
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read: {error.strerror}") from None

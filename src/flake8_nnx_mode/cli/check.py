@@ -8,6 +8,7 @@ import click
 
 from flake8_nnx_mode.cli.inputs import Inputs, input_options
 from flake8_nnx_mode.cli.options import (
+    ConfigError,
     LintOptions,
     format_option,
     lint_options,
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.lint import Checked, Linter
 
 Format = Literal["text", "concise", "json", "github", "sarif"]
+
+
+def _not_here(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        raise click.UsageError("`nnx-mode fix --write` mends; `nnx-mode fix` shows a diff first")
 
 
 @click.command(short_help="Lint files.")
@@ -45,6 +51,7 @@ Format = Literal["text", "concise", "json", "github", "sarif"]
 @click.option(
     "--write-baseline", is_flag=True, help="Write what is found to the baseline, report nothing."
 )
+@click.option("--fix", is_flag=True, hidden=True, expose_value=False, callback=_not_here)
 @input_options
 @lint_options
 @version_option
@@ -97,7 +104,7 @@ def _beyond(
             click.echo(f"{file}: {plural(entries, 'entry')} written", err=True)
         compared = baseline.read(file).without_known(files, ran)
     except baseline.BaselineError as error:
-        raise click.UsageError(str(error)) from None
+        raise ConfigError(str(error)) from None
     if compared.hidden and not write:
         click.echo(f"{file}: {plural(compared.hidden, 'finding')} hidden", err=True)
     if compared.stale:

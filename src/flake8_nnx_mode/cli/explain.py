@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from flake8_nnx_mode.cli.options import format_option
+from flake8_nnx_mode.cli.options import format_option, words
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.codes import OwnCode
@@ -19,23 +18,19 @@ def _entries(
 ) -> "list[Entry | OwnCode]":
     """``("nnx101", "frozen-key")`` -> that rule, once."""
     from flake8_nnx_mode.codes import OWN
+    from flake8_nnx_mode.engine import no_rule
     from flake8_nnx_mode.rules import registry
 
     every: tuple[Entry | OwnCode, ...] = (*OWN, *registry())
     known = {word: entry for entry in every for word in (entry.code, entry.name)}
     found: dict[str, Entry | OwnCode] = {}
-    for value in values:
+    for value in words(ctx, param, values):
         entry = known.get(value.upper()) or known.get(value.lower())
-        if entry is None:
-            raise click.BadParameter(_unknown(value, list(known)))
-        found[entry.code] = entry
+        entries = [entry] if entry else [e for e in every if e.code.startswith(value.upper())]
+        if not entries:
+            raise click.BadParameter(no_rule(value, list(known)))
+        found.update((entry.code, entry) for entry in entries)
     return list(found.values())
-
-
-def _unknown(value: str, known: Sequence[str]) -> str:
-    near = get_close_matches(value.upper(), known) or get_close_matches(value.lower(), known)
-    hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
-    return f"there is no rule {value}; {hint}`nnx-mode rules` lists them"
 
 
 def _completions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -57,8 +52,8 @@ def _completions(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 def explain(entries: "list[Entry | OwnCode]", form: Literal["text", "json"]) -> None:
     """Explain rules: what they find, why it is bad, how to mend it, with an example.
 
-    CODE is the code of a rule, or its name, such as NNX101 or frozen-key. In a pipe or a file the
-    text is Markdown.
+    CODE is the code of a rule or its name, such as NNX101 or frozen-key, or the beginning of codes.
+    In a pipe or a file the text is Markdown.
     """
     if form == "json":
         from flake8_nnx_mode.report import rules_json

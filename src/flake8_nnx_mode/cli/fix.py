@@ -6,6 +6,7 @@ import click
 
 from flake8_nnx_mode.cli.inputs import Inputs, input_options
 from flake8_nnx_mode.cli.options import LintOptions, lint_options
+from flake8_nnx_mode.codes import NOT_ANALYSED
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.fixes.mend import Mended
@@ -20,6 +21,7 @@ _NOT_WRITTEN = 2
 @click.option(
     "--unused-noqa", is_flag=True, help="Remove `# noqa: NNX...` comments that silence nothing."
 )
+@click.option("--diff", is_flag=True, hidden=True, expose_value=False)  # that is what it does
 @input_options
 @lint_options
 @click.pass_context
@@ -41,8 +43,8 @@ def fix(
     that a seed gives, or the streams that a model needs. A fix is left out where the file would not
     parse with it, or where anything would be reported that was not.
 
-    Exit status: 0 if there is nothing to mend or, with --write, nothing left; 1 if there is; 2 if a
-    file could not be written.
+    Exit status: 0 if there is nothing to mend or, with --write, nothing left; 1 if there is, or a
+    file could not be analysed; 2 if one could not be written.
     """
     from flake8_nnx_mode.fixes.mend import Mender
 
@@ -64,7 +66,7 @@ class _Run:
         self._write = write
         self._output = click.open_file("-", "w", encoding="utf-8", errors="surrogateescape")
         self._mended = self._left = 0
-        self._failed = False
+        self._failed = self._not_analysed = False
 
     def add(self, mended: "Mended") -> None:
         """One file more."""
@@ -73,6 +75,7 @@ class _Run:
 
         for left in mended.left:
             self._left += 1
+            self._not_analysed |= left.code == NOT_ANALYSED.code
             place = left.place if self._write else mended.place_before(left.place)
             where = f"{mended.path}:{place.line}:{place.column + 1}"
             click.echo(one_line(f"{where}: {left.code} {left.why}"), err=True)
@@ -81,6 +84,7 @@ class _Run:
             self._mended += mended.mended
         except NotWrittenError as error:
             self._failed = True
+            self._left += mended.mended
             click.echo(f"error: {mended.path} was not changed: {error}", err=True)
 
     def _out(self, mended: "Mended") -> None:
@@ -115,4 +119,5 @@ class _Run:
         """What the command exits with."""
         if self._failed:
             return _NOT_WRITTEN
-        return int(not exit_zero and bool(self._left if self._write else self._mended))
+        unmended = self._left if self._write else self._mended or self._not_analysed
+        return int(not exit_zero and bool(unmended))

@@ -48,8 +48,9 @@ class Inputs:
         for folder, error in finder.unlisted.items():
             yield Checked(folder, "", (engine.unread(error),))
         if self.stdin is not None:
-            if finder.files([self.stdin_path]):
-                yield linter.check(self.stdin_path, self.stdin)
+            wanted = finder.files([self.stdin_path])
+            nothing = Checked(self.stdin_path, "", ())
+            yield linter.check(self.stdin_path, self.stdin) if wanted else nothing
         elif not files and not finder.unlisted:
             click.echo("warning: no Python files found under the given paths", err=True)
         yield from check_all(linter, files, self.jobs or processors())
@@ -70,6 +71,10 @@ def input_options(command: _Command) -> _Command:
         jobs: int | None,
         **given: Any,
     ) -> Any:
+        if stdin_filename is not None and _STDIN not in paths:
+            if paths:
+                raise click.UsageError("--stdin-filename needs - among PATHS, standard input")
+            paths = (_STDIN,)
         return command(*args, inputs=Inputs(paths, stdin_filename, jobs), **given)
 
     for option in reversed(_OPTIONS):

@@ -24,12 +24,16 @@ class _Command(click.Group):
             try:
                 return super().invoke(ctx)
             finally:
-                sys.stdout.flush()
+                if sys.stdout is not None:  # it may be closed from the start
+                    sys.stdout.flush()
         except BrokenPipeError:
             _discard_output()
             ctx.exit(0)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+        except click.FileError as error:
+            error.show()
+            ctx.exit(2)
         except OSError as error:
             _discard_output()
             click.echo(f"Error: the report cannot be written: {error.strerror}", err=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from flake8_nnx_mode import __version__
-from flake8_nnx_mode.selection import Selection
+from flake8_nnx_mode.codes import UNUSED_NOQA
+from flake8_nnx_mode.selection import EVERYTHING, Selection
 from flake8_nnx_mode.settings import OPTIONS, SettingsError
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _COMMAND_LINE = "the command line"
+
+
+class ConfigError(click.ClickException):
+    """Something that was read is wrong, not how the command was called."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class LintOptions:
         """What lints and what finds files, as the options and the configuration files say.
 
         Raises:
-            click.UsageError: one of them is wrong.
+            ConfigError: one of them is wrong.
         """
         from flake8_nnx_mode.files import Finder
         from flake8_nnx_mode.lint import Linter
@@ -52,13 +59,13 @@ class LintOptions:
             flake8, settings = self._configured()
             settings.of(Path.cwd())  # what is wrong with it is said once, and first
         except SettingsError as error:
-            raise click.UsageError(str(error)) from None
-        given = Selection(self.select, self.extend_select, self.ignore, self.per_file_ignores)
+            raise ConfigError(str(error)) from None
+        extended = (*self.extend_select, *([UNUSED_NOQA.code] if unused_noqa else []))
+        given = Selection(self.select, extended, self.ignore, self.per_file_ignores)
         linter = Linter(
             settings,
             (given, flake8.selection),
             noqa=not (self.disable_noqa or flake8.disable_noqa),
-            unused_noqa=unused_noqa,
         )
         finder = Finder(
             settings,
@@ -110,7 +117,7 @@ output_option = click.option(
     "-o",
     "--output-file",
     "output",
-    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False),
+    type=click.File("w", encoding="utf-8", errors="backslashreplace", lazy=True),
     default="-",
     help="Where to write the report.  [default: standard output]",
 )
@@ -140,14 +147,26 @@ def _codes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
     return _checked(words(ctx, param, values))
 
 
-def _checked(codes: Sequence[str]) -> tuple[str, ...]:
+def _checked(given: Sequence[str]) -> tuple[str, ...]:
+    """Codes and names of rules as codes; ``ALL`` is all of them."""
     from flake8_nnx_mode.engine import check_prefixes
 
+    codes = [code for word in given for code in _as_codes(word)]
     try:
         check_prefixes(codes, "codes")
     except SettingsError as error:
         raise click.BadParameter(str(error)) from None
     return tuple(codes)
+
+
+def _as_codes(word: str) -> tuple[str, ...]:
+    if word.upper() == "ALL":
+        return EVERYTHING.extend_select
+    if word.upper().startswith("N") and "-" not in word:
+        return (word.upper(),)
+    from flake8_nnx_mode.rules import names
+
+    return (names().get(word.lower(), word),)
 
 
 def _anchored(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:

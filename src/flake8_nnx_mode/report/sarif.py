@@ -39,7 +39,7 @@ def write(rows: Iterable[Row], file: TextIO, *, successful: bool = True) -> None
     """
     rows = list(rows)
     codes = sorted({row.finding.code for row in rows})
-    root = Path.cwd()
+    root = _root()
     run = {
         "tool": {"driver": _driver(codes)},
         "invocations": [{"executionSuccessful": successful}],
@@ -50,6 +50,12 @@ def write(rows: Iterable[Row], file: TextIO, *, successful: bool = True) -> None
     }
     json.dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, file, indent=2)
     file.write("\n")
+
+
+def _root() -> Path:
+    """Where paths start: the repository, as GitHub wants it, or the working directory."""
+    here = Path.cwd()
+    return next((f for f in (here, *here.parents) if (f / ".git").exists()), here)
 
 
 def _driver(codes: list[str]) -> dict[str, object]:

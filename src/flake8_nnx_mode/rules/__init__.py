@@ -105,13 +105,23 @@ def codes() -> tuple[str, ...]:
 
 
 @cache
+def names() -> dict[str, str]:
+    """Name -> code of all rules, known without importing any."""
+    return {_name(room): room[:6].upper() for room in _rooms()}
+
+
+@cache
 def registry() -> tuple[Entry, ...]:
     """All rules, by code."""
     entries = []
     for name in _rooms():
         room = import_module(f"{__name__}.{name}")
-        entries.append(Entry(name[:6].upper(), name[7:].replace("_", "-"), room.RULE, room))
+        entries.append(Entry(name[:6].upper(), _name(name), room.RULE, room))
     return tuple(entries)
+
+
+def _name(room: str) -> str:
+    return room[7:].replace("_", "-")
 
 
 def _rooms() -> list[str]:
