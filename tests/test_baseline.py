@@ -2,7 +2,10 @@
 
 import json
 import os
-from collections.abc import Sequence
+import subprocess
+import sys
+import tokenize
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,163 @@ def test_one_file(tmp_path: Path, before: str, after: str, reported: list[int]) 
     assert flagged(result.files) == [("net.py", line) for line in reported]
     assert result.hidden == len(flagged(new)) - len(reported)
     assert len(result.stale) == len(flagged(old)) - result.hidden
+
+
+def laid_out(folder: Path, code: str) -> list[Checked]:
+    """A file that ends with ``code``, in the last character of which something is found."""
+    text = f"import a\n\n{code}"
+    here = Position(text.count("\n") + 1, len(text) - text.rindex("\n") - 2)
+    finding = Finding(Span(here, Position(here.line, here.column + 1)), "NNX307", "")
+    return [Checked(folder / "net.py", text, (finding,))]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("x = f(a, b)", "x = f(\n    a,\n    b,\n)"),
+        ("x = f(a, b)", "x=f( a,b )"),
+        ("x = f(a, b)", "x = f(  # why\n    a,\n    # what\n    b\n)"),
+        ("x = f(a, b)", "x = (\n    f(a, b)\n)"),
+        ("x = f(a, b)", "x = \\\n    f(a, b)"),
+        ("x = f(a, b)", "x = f(a,\r\n  b)"),
+        ("f(a); x", "f(a)\nx"),
+        ("if a: x", "if a:\n    x"),
+        ("if a or b:\n    pass\nx", "if (\n    a\n    or b\n):\n    pass\nx"),
+        ("x = a or b and c", "x = a or (b and c)"),
+        ("x, = a", "(x,) = a"),
+        ("x = a[1]", "x = a[1,]"),
+        ("f('a', b[\"c\"])", "f(\"a\", b['c'])"),
+        (r"f('it\'s', b)", 'f("it\'s", b)'),
+        ("f('é # a', b)", "f(\n    'é # a',  # 'b\n    b\n)"),
+        ('f("a " "b", c)', 'f("a b", c)'),
+        ("f(.5, 1., 0., 10.)", "f(0.5, 1.0, 0.0, 10.0)"),
+        (f"f({'a, ' * 100})", f"f({'a, ' * 99} a)"),
+        # Short enough to be kept as a whole, and not.
+        (f"f({'a,' * 98})", f"f({'a, ' * 98})"),
+    ],
+)
+def test_layout_does_not_matter(tmp_path: Path, one: str, other: str) -> None:
+    file = tmp_path / "baseline.json"
+    for before, after in ((one, other), (other, one)):
+        write(file, laid_out(tmp_path, before))
+        known = content(file)
+        result = compared(file, laid_out(tmp_path, after))
+        assert (flagged(result.files), result.hidden, result.stale) == ([], 1, [])
+        write(file, laid_out(tmp_path, after))
+        assert content(file) == known
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("x = f(a)", "x = f(b)"),
+        ("x = f(a)", "y = f(a)"),
+        ("x = f(a, b)", "x = f(b, a)"),
+        ("x = f(a, b)", "x = f(ab)"),
+        ("x = f(a, b)", "x = f(a, *b)"),
+        ("x = a + b", "x = a - b"),
+        ("x = a.b", "x = a, b"),
+        ("x = f(1)", "x = f(10)"),
+        ("x = f(0.5)", "x = f(0.05)"),
+        ("x = f(0.5)", "x = f(5)"),
+        ("x = f(0)", "x = f()"),
+        ("x = a[0]", "x = a[1]"),
+        ("x = f('# a')", "x = f('# b')"),
+        ("x = f('a')", "x = f('a # b')"),
+        ("x = [\n    a,\n    1]", "x = [\n    b,\n    1]"),
+        (f"f({'a, ' * 100})", f"f({'a, ' * 101})"),
+    ],
+)
+def test_all_else_in_a_statement_does(tmp_path: Path, one: str, other: str) -> None:
+    file = tmp_path / "baseline.json"
+    for before, after in ((one, other), (other, one)):
+        write(file, laid_out(tmp_path, before))
+        assert (compared(file, laid_out(tmp_path, after))).hidden == 0
+
+
+def test_layout_does_not_matter_where_something_moves(tmp_path: Path) -> None:
+    file = tmp_path / "baseline.json"
+    before = on_disk(tmp_path, {"a.py": F, "b.py": F})
+    wrapped = F.replace(", ", ",\n        ")
+    write(file, before)
+    (tmp_path / "b.py").unlink()
+    after = on_disk(tmp_path, {"a.py": wrapped.replace("def f", "def g"), "c.py": wrapped})
+    result = compared(file, after)
+    assert (flagged(result.files), result.hidden, result.stale) == ([], 2, [])
+
+
+UNFORMATTED = """
+from flax import nnx
+import jax
+from functools import partial
+
+class Net(nnx.Module):
+  def __init__(self, rngs: nnx.Rngs):
+    self.drop = nnx.Dropout(.5, rngs = rngs); self.training = True
+  def set_view(self, level : 'float|None' = None, training: (bool | None) = None):
+    self.level = (level or self.level) # kept
+    if (training or self.training): self.training = training
+  def __call__(self, x):
+    return self.drop(x)
+
+@partial(jax.jit, static_argnames = ('size',),)
+def call(model: Net, x, size,):
+    return model(x)
+
+def f(model, size,):
+  nnx.view(model, deterministic=True); nnx.view(model, # which
+     deterministic = (True))
+  if size: nnx.view(model, only = 'drop', deterministic=(not(size)),); return None
+  size, = size; (nnx.view(model, training=True))
+  nnx.view \\
+    (model, training=True)
+"""
+
+
+def test_ruff_brings_nothing_back(tmp_path: Path) -> None:
+    file = tmp_path / "baseline.json"
+    write(file, on_disk(tmp_path, {"net.py": UNFORMATTED}))
+    known = content(file)
+    codes = "NNX305 NNX303 NNX302 NNX303 NNX212 NNX401" + " NNX307" * 5
+    assert [entry["code"] for entry in known] == codes.split()
+    joined = ("--line-length=320", "--config=format.skip-magic-trailing-comma=true")
+    for options in ((), ("--line-length=30",), joined, ("--config=format.quote-style='single'",)):
+        command = [sys.executable, "-m", "ruff", "format", "--isolated", *options, "-"]
+        done = subprocess.run(
+            command, input=UNFORMATTED, capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        assert done.stdout != UNFORMATTED
+        files = on_disk(tmp_path, {"net.py": done.stdout})
+        result = compared(file, files)
+        assert (flagged(result.files), result.hidden, result.stale) == ([], len(known), [])
+        write(file, files)
+        assert content(file) == known
+
+
+def test_what_is_known_stays_as_it_was_written(tmp_path: Path) -> None:
+    """So an import that is added rewrites nothing, and two branches can be merged."""
+    file = tmp_path / "baseline.json"
+    text = TWO + function("g", MISTAKE) + function("h", MISTAKE)
+    write(file, on_disk(tmp_path, {"net.py": text}))
+    before = content(file)
+    assert [entry["line"] for entry in before] == [3, 5, 7, 9]
+    # Five lines more; `f` has another mistake, `g` another name, and `h` is laid out otherwise.
+    another = MISTAKE.replace("True", "False")
+    text = "import os\n" * 5 + text.replace("def g", "def other").replace("model = 1", another)
+    text = text.removesuffix(f"{MISTAKE}\n") + MISTAKE.replace(", ", ",\n").replace(")", ",)\n")
+    files = on_disk(tmp_path, {"net.py": text})
+    assert flagged(compared(file, files).files) == [("net.py", 9)]
+    write(file, files)
+    after = [
+        *before[:2],
+        before[0] | {"line": 9, "source": another},
+        before[3],
+        before[2] | {"line": 12, "scope": "other"},
+    ]
+    assert content(file) == after
+    first = file.read_bytes()
+    write(file, files)
+    assert file.read_bytes() == first
 
 
 @pytest.mark.parametrize(
@@ -322,7 +482,7 @@ def test_what_was_not_checked_is_neither_stale_nor_dropped(tmp_path: Path) -> No
     assert (flagged(result.files), result.hidden) == ([], 1)
     assert [entry.path for entry in result.stale] == ["gone.py"]
     assert write(file, some) == 3
-    assert content(file) == [*before[:2], before[2] | {"line": 4}]
+    assert content(file) == before[:3]
     assert compared(file, on_disk(tmp_path, {"a.py": TWO})).hidden == 2
 
 
@@ -419,12 +579,74 @@ def test_thousands_of_branches_have_a_scope(tmp_path: Path) -> None:
     assert [entry["scope"] for entry in content(file)] == ["f.<locals>.g"]
 
 
-def test_the_source_is_all_lines_of_the_span(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "place", "source"),
+    [
+        ("a; b = 1 ; c", (1, 3), "b = 1"),
+        ("a; b = 1 ; c", (1, 7), "b = 1"),
+        ("a = [\n  1]; b", (2, 3), "a = [ 1]"),
+        ("a = [\n  1]; b", (2, 4), "1]; b"),
+        ("a\nb = [\n\t1,\r\n\n  2]  # c \nd\n", (3, 1), "b = [ 1, 2]"),
+        ("f(a,# b\nc)", (2, 0), "f(a, c)"),
+        ("f(a,# b\rc)", (2, 0), "f(a, c)"),
+        ("f('''a\n  # b\n''')", (1, 0), "f('''a # b ''')"),
+        ("f('é', 'λ'); g(  # é\n  x)", (1, 13), "g( x)"),
+        ("if a:  # b\n\n    # c\n    d", (1, 3), "if a:"),
+        ("if a: b", (1, 3), "if a:"),
+        ("if a: b", (1, 6), "b"),
+        ("if a:\n  b\nelif c: d", (3, 5), "elif c:"),
+        ("for a in b:\n  c\nelse: d", (3, 6), "d"),
+        ("try:\n  a\nexcept (B,\n  C): d\nfinally: e", (4, 2), "except (B, C):"),
+        ("match a:\n  case b if c: d", (2, 15), "d"),
+        ("match a:\n  case b: c\n  case d if e: f  # g", (3, 12), "case d if e: f"),
+        ("class A(B,\n  C):\n  @d\n  def f(): x", (1, 6), "class A(B, C):"),
+        ("class A(B,\n  C):\n  @d\n  def f(): x", (3, 3), "@d"),
+        ("class A(B,\n  C):\n  @d\n  def f(): x", (4, 2), "def f():"),
+        ("@(  # a\n  b)\n@ c\nasync def f(): x", (2, 2), "@( b"),
+        ("@(  # a\n  b)\n@ c\nasync def f(): x", (3, 0), "@ c"),
+        ("@(  # a\n  b)\n@ c\nasync def f(): x", (4, 0), "async def f():"),
+        # What no statement holds.
+        ("# a\nb", (1, 0), ""),
+        ("'a'  # b\n\nc", (2, 0), ""),
+        ("if a:\n  b\nelse:  # c\n  d", (3, 0), "else:"),
+        # What is not Python.
+        ("a  b (  # c\n", (1, 0), "a b ("),
+    ],
+)
+def test_the_source_is_the_statement(
+    tmp_path: Path, text: str, place: tuple[int, int], source: str
+) -> None:
+    here = Position(*place)
+    finding = Finding(Span(here, replace(here, column=here.column + 1)), "NNX307", "")
+    file = tmp_path / "baseline.json"
+    write(file, [Checked(tmp_path / "net.py", text, (finding,))])
+    assert [entry["source"] for entry in content(file)] == [source]
+
+
+def test_a_statement_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a table of thousands of models would take hours."""
+    read_so_far = []
+    tokens = tokenize.generate_tokens
+
+    def counted(readline: Callable[[], str]) -> Iterator[tokenize.TokenInfo]:
+        read_so_far.append(readline)
+        return tokens(readline)
+
+    text = "x = [\n" + "f(),\n" * 9 + "]\ny\n"
+    findings = tuple(
+        Finding(Span(Position(line, 0), Position(line, 1)), "NNX307", "") for line in range(2, 13)
+    )
+    monkeypatch.setattr("tokenize.generate_tokens", counted)
+    write(tmp_path / "baseline.json", [Checked(tmp_path / "net.py", text, findings)])
+    assert len(read_so_far) == 2
+
+
+def test_without_statements_the_source_is_all_lines_of_the_span(tmp_path: Path) -> None:
     text = "a\n  b = [\n\t1,\r\n\n  2]  # c \nd\n"
     finding = Finding(Span(Position(2, 4), Position(5, 1)), "NNX307", "")
     file = tmp_path / "baseline.json"
     write(file, [Checked(tmp_path / "net.py", text, (finding,))])
-    assert [entry["source"] for entry in content(file)] == ["b = [ 1, 2] # c"]
+    assert [entry["source"] for entry in content(file)] == ["b = [ 1, 2]"]
 
 
 def test_a_long_source_is_cut_and_stays_unlike_others(tmp_path: Path) -> None:
@@ -447,7 +669,7 @@ def test_a_long_source_is_cut_and_stays_unlike_others(tmp_path: Path) -> None:
 
 def test_what_is_written(tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
-    text = TOP + method("Größe", "call", f"{MISTAKE}  # λ\t\\d") + function("f", MISTAKE)
+    text = TOP + method("Größe", "call", f"{MISTAKE}, 'λ\t\\n'  # why") + function("f", MISTAKE)
     files = on_disk(tmp_path, {"pkg/größe.py": text, "pkg/a.py": F})
     assert write(file, files[::-1]) == 3
     assert (
@@ -468,7 +690,7 @@ def test_what_is_written(tmp_path: Path) -> None:
       "line": 4,
       "code": "NNX307",
       "scope": "Größe.call",
-      "source": "nnx.view(model, deterministic=True) # λ \\\\d"
+      "source": "nnx.view(model, deterministic=True), 'λ \\\\n'"
     },
     {
       "path": "pkg/größe.py",
@@ -520,22 +742,28 @@ def test_entries_of_a_merged_file_are_put_in_order(tmp_path: Path) -> None:
 GOOD = {"path": "a.py", "line": 1, "code": "NNX307", "scope": "", "source": "x"}
 
 
+BROKEN = '{\n"version": 1,\n"findings": [\n'
+
+
+def put(file: Path, data: object) -> None:
+    text = data if isinstance(data, bytes | str) else json.dumps(data)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("data", "says"),
     [
-        ("", ":1: not JSON: Expecting value"),
-        ('{\n"version": 1,\n<<<<<<<', ":3: not JSON: Expecting property name"),
-        (b"\xff", ": not JSON: 'utf-8' codec can't decode byte 0xff"),
-        ("[" * 100_000, ": not JSON: maximum recursion depth exceeded"),
-        ("1" * 5_000, ": not JSON: Exceeds the limit"),
-        ([], ": not a baseline, which has a version and a list of findings"),
-        ({}, ": not a baseline, "),
-        ({"version": 1}, ": not a baseline, "),
-        ({"findings": []}, ": not a baseline, "),
-        ({"version": 1, "findings": {}}, ": not a baseline, "),
+        ("", ": empty"),
+        ("\ufeff \n", ": empty"),
+        (BROKEN, ":4: not JSON: Expecting value"),
+        (BROKEN + "}", ":4: not JSON: Expecting value"),
+        ("\ufeff " + BROKEN, ":4: not JSON: Expecting value"),
+        (BROKEN + '{"source": "x = \'=======\'"', ":4: not JSON: Expecting ',' delimiter"),
+        (BROKEN.encode() + b"\xff", ": not JSON: 'utf-8' codec can't decode byte 0xff"),
+        (BROKEN + "[" * 100_000, ": not JSON: maximum recursion depth exceeded"),
+        (BROKEN + "1" * 5_000, ": not JSON: Exceeds the limit"),
         ({"version": 2, "findings": []}, ": its version is 2, and only 1 can be read"),
-        ({"version": "1"}, ': its version is "1", and only 1 can be read'),
-        ({"version": None}, ": its version is null, and only 1 can be read"),
+        ({"version": 2, "findings": {}}, ": its version is 2, and only 1 can be read"),
         ({"version": 1, "findings": [GOOD, 4]}, ": finding 2 lacks one of path, line, code, scope"),
         *(
             ({"version": 1, "findings": [GOOD | {name: value}]}, ": finding 1 lacks one of path, ")
@@ -550,10 +778,9 @@ GOOD = {"path": "a.py", "line": 1, "code": "NNX307", "scope": "", "source": "x"}
         ({"version": 1, "findings": [{"path": "a.py"}]}, ": finding 1 lacks one of path, "),
     ],
 )
-def test_bad_files(tmp_path: Path, text: object, says: str) -> None:
+def test_bad_files(tmp_path: Path, data: object, says: str) -> None:
     file = tmp_path / "baseline.json"
-    data = text if isinstance(text, bytes | str) else json.dumps(text)
-    file.write_bytes(data if isinstance(data, bytes) else data.encode())
+    put(file, data)
     with pytest.raises(BaselineError) as raised:
         read(file)
     message = str(raised.value)
@@ -562,6 +789,95 @@ def test_bad_files(tmp_path: Path, text: object, says: str) -> None:
     assert "\n" not in message
     assert write(file, on_disk(tmp_path, {"net.py": F})) == 1
     assert len(content(file)) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (BROKEN + "<<<<<<< HEAD\n=======\n>>>>>>> other\n", 4),
+        (BROKEN + "\r\n||||||| 1a2b3c4\r\n=======\r\n", 5),
+        (BROKEN + "=======\n", 4),
+        (BROKEN + "{}\n>>>>>>> other\n", 5),
+        (f"<<<<<<< HEAD\n{BROKEN}", 1),
+        (f"\ufeff\n<<<<<<< HEAD\n{BROKEN}", 2),
+    ],
+)
+def test_merge_conflicts(tmp_path: Path, data: str, line: int) -> None:
+    file = tmp_path / "baseline.json"
+    put(file, data)
+    todo = "merge conflict markers; take one side, then --write-baseline"
+    with pytest.raises(BaselineError) as raised:
+        read(file)
+    assert str(raised.value) == f"{file}:{line}: {todo}"
+    assert write(file, on_disk(tmp_path, {"net.py": F})) == 1
+    assert len(content(file)) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '[project]\nname = "net"\nversion = "1"\n',
+        '{"version": version, "names": names}\n',
+        'print({"version": 1, "findings": []})\n',
+        "<<<<<<< HEAD\nimport a\n=======\nimport b\n>>>>>>> other\n",
+        "x",
+        '{"version": ',
+        '{"findings": [',
+        b"\xff",
+        b"\0",
+        "[" * 100_000,
+        "1" * 5_000,
+        [],
+        {},
+        "null",
+        GOOD,
+        {"version": 1},
+        {"version": 2},
+        {"findings": []},
+        {"version": 1, "findings": {}},
+        # That is a report, `--format json`.
+        {"version": "0.1.0", "findings": []},
+        {"version": None, "findings": []},
+    ],
+)
+def test_files_of_another_kind_are_neither_read_nor_overwritten(
+    tmp_path: Path, data: object
+) -> None:
+    file = tmp_path / "pyproject.toml"
+    put(file, data)
+    before = file.read_bytes()
+    message = f"{file} is not a baseline; name another file, or delete it"
+    with pytest.raises(BaselineError) as raised:
+        read(file)
+    assert str(raised.value) == message
+    with pytest.raises(BaselineError) as raised:
+        write(file, [])
+    assert str(raised.value) == message
+    assert file.read_bytes() == before
+
+
+def test_what_cannot_be_read_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that one may write to, one can replace what one must not read."""
+    file = tmp_path / "baseline.json"
+    put(file, "mine")
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(BaselineError) as raised:
+        write(file, [])
+    assert str(raised.value) == f"{file}: cannot be read: Permission denied"
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no such thing here")
+def test_a_device_is_no_empty_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flake8_nnx_mode.atomic.replace", lambda file, data: None)
+    with pytest.raises(BaselineError, match="/dev/null is not a baseline"):
+        write(Path("/dev/null"), [])
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:

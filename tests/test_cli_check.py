@@ -94,6 +94,24 @@ def test_a_wrong_option_is_one_clear_error(
     assert done.returncode == 2
 
 
+def test_a_notebook_is_not_taken_for_checked(folder: Path) -> None:
+    (folder / "net.ipynb").write_text('{"cells": ["nnx"]}')
+    done = nnx_mode("check", "--format", "concise", "net.ipynb", cwd=folder)
+    assert done.stdout.startswith(
+        "net.ipynb:1:1: NNX000 this file cannot be read: it is a notebook"
+    )
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("pattern", ["tests/*", "**/tests/*", "tests/**/*.py", "**/test_*.py"])
+def test_patterns_as_they_are_written_for_ruff(folder: Path, pattern: str) -> None:
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_net.py").write_text(PITFALL)
+    for option, value in (("--exclude", pattern), ("--per-file-ignores", f"{pattern}:NNX1")):
+        done = nnx_mode("check", "--format", "concise", option, value, "tests", cwd=folder)
+        assert done.stdout == "All checks passed!\n"
+
+
 def test_a_bad_setting_is_one_clear_error(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[tool.nnx-mode]\nignored = ['NNX101']\n")
     done = nnx_mode("check", cwd=folder)

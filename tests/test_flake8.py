@@ -291,3 +291,67 @@ def test_options_without_flake8s_defaults() -> None:
         setattr(options, f"nnx_{name}", None)
     options.nnx_project_root = options.nnx_read_packages = None
     Checker.parse_options(options)
+
+
+VIEWS = """\
+from flax import nnx
+model = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+nnx.view(model, determinstic=True)
+"""
+"""NNX307 and NNX309."""
+
+
+@pytest.mark.parametrize(
+    ("toml", "options", "top", "inner"),
+    [
+        ("", "", ["NNX307", "NNX309"], ["NNX307", "NNX309"]),
+        ("select = ['NNX309']", "", ["NNX309"], ["NNX309"]),
+        ("ignore = ['NNX307']", "", ["NNX309"], ["NNX309"]),
+        ("per-file-ignores = {'old/*' = ['NNX307']}", "", ["NNX307", "NNX309"], ["NNX309"]),
+        ("per-file-ignores = {'net.py' = ['NNX']}", "", [], []),
+        ("per-file-ignores = {'./net.py' = ['NNX']}", "", [], ["NNX307", "NNX309"]),
+        ("exclude = ['old']", "", ["NNX307", "NNX309"], []),
+        ("exclude = ['./old/']", "", ["NNX307", "NNX309"], []),
+        ("exclude = ['old/net.py']", "", ["NNX307", "NNX309"], []),
+        ("exclude = ['n*.py']", "", [], []),
+        # The command line wins over as long a prefix, a longer one by itself.
+        ("ignore = ['NNX307']", "--select NNX307", ["NNX307"], ["NNX307"]),
+        (
+            "ignore = ['NNX307']",
+            "--extend-select NNX307",
+            ["NNX307", "NNX309"],
+            ["NNX307", "NNX309"],
+        ),
+        ("ignore = ['NNX307']", "--select NNX3", ["NNX309"], ["NNX309"]),
+        ("select = ['NNX309']", "--select NNX307", ["NNX307"], ["NNX307"]),
+        ("select = ['NNX309']", "--select E,NNX", ["NNX309"], ["NNX309"]),
+        ("select = ['NNX309']", "--extend-ignore NNX3", [], []),
+        ("per-file-ignores = {'old/*' = ['NNX3']}", "--select NNX3", ["NNX307", "NNX309"], []),
+    ],
+)
+def test_pyproject_says_which_rules_run(
+    tmp_path: Path, toml: str, options: str, top: list[str], inner: list[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.nnx-mode]\n{toml}\n")
+    (tmp_path / "old").mkdir()
+    for name in ("net.py", "old/net.py"):
+        (tmp_path / name).write_text(VIEWS)
+    done = flake8("-j1", *options.split(), cwd=tmp_path)
+    lines = [line.split(" ")[:2] for line in done.stdout.splitlines() if " NNX" in line]
+    assert [code for place, code in lines if "old/" not in place] == top
+    assert [code for place, code in lines if "old/" in place] == inner
+    assert done.stderr == ""
+
+
+def test_excluded_by_pyproject_from_wherever_it_runs(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.nnx-mode]\nexclude = ['old/net.py', 'gen']\n")
+    for name in ("old", "gen"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "net.py").write_text(VIEWS)
+    net = tmp_path / "old" / "net.py"
+    assert flake8("--select", "NNX", tmp_path / "old").stdout == ""
+    assert flake8("--select", "NNX", net, cwd=tmp_path / "old").stdout == ""
+    stdin = flake8("--select", "NNX", "--stdin-display-name", net, "-", stdin=VIEWS)
+    assert stdin.stdout == ""
+    # Who runs it within an excluded folder means that folder.
+    assert "NNX307" in flake8("--select", "NNX", ".", cwd=tmp_path / "gen").stdout

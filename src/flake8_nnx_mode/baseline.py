@@ -1,16 +1,24 @@
 """The findings that a code base has already: ``--baseline`` hides them, so that new ones show.
 
-A finding is known again by its code, its source and what it stands in. Its line may change, and its
-message with any version of the linter.
+A finding is known again by its code, its statement and what that stands in. Its line may change,
+its layout with a formatter, and its message with any version of the linter.
 """
 
 import ast
+import codecs
+import contextlib
 import hashlib
+import io
 import json
 import os
-from collections import defaultdict
+import re
+import tokenize
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 from flake8_nnx_mode import atomic
@@ -23,6 +31,11 @@ from flake8_nnx_mode.syntax.text import LineTable, parsed
 _VERSION = 1
 _LONGEST = 200
 _ANEW = "write it anew with --write-baseline"
+# Words and operators: a formatter adds and drops white space, round brackets, commas, quotes,
+# backslashes and the zero of `.5` and `1.`, and no two mistakes differ in them alone.
+_LASTING = re.compile(r"(?!0\.|(?<=\.)0\b)\w+|[^\w\s(),'\"\\]")
+_CUT = re.compile(r"… ([0-9a-f]{12})\Z")
+_CONFLICT = re.compile(rb"^(<{7}|\|{7}|={7}|>{7})", re.MULTILINE)
 # What is not a mistake in the code is never hidden.
 _OWN = frozenset(own.code for own in OWN)
 
@@ -33,6 +46,10 @@ class BaselineError(Exception):
     """A baseline that cannot be used; the message names the file and says what to do."""
 
 
+class _AnewError(BaselineError):
+    """One that is mended by writing the baseline anew: nothing else is lost by that."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """One finding, as a baseline remembers it."""
@@ -40,12 +57,18 @@ class Entry:
     path: str
     """From the folder of the baseline, with ``/``: the working directory does not matter."""
     line: int
-    """Where it was; of findings that are alike, the nearest is the one that is known."""
+    """Where it was when it was written; of findings that are alike, the nearest is known."""
     code: str
     scope: str
     """The qualified name of the innermost class or function that holds it; empty if none does."""
     source: str
-    """Its lines with single spaces, cut if they are long."""
+    """Its statement, or the header of one, on one line without comments; cut if that is long."""
+
+    @property
+    def lasting(self) -> str:
+        """What of the source no formatter changes, as a hash, which is all that a cut one tells."""
+        cut = _CUT.search(self.source)
+        return cut[1] if cut else _hash(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +82,10 @@ class Compared:
     stale: list[Entry]
     """What it remembers but is no more: the run would have found it, or its file is gone."""
     anew: list[Entry]
-    """What it would hold if it were written anew: without ``stale``, with all that was found."""
+    """What it would hold if it were written anew: without ``stale``, with all that was found.
+
+    What is known where it was stays to the letter, its old line too: a diff shows what changed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +116,14 @@ class Baseline:
         gone = {path for path in elsewhere if not os.path.isfile(self.folder / path)}
 
         new = dict(found)
-        left = _unmatched(self.entries, new, lambda e: (e.path, e.code, e.scope, e.source))
+        left = _unmatched(self.entries, new, lambda e: (e.path, e.code, e.scope, e.lasting))
+        kept, other = Counter(self.entries) - Counter(left), list(new.values())
         # It moved to another method, or what holds it has another name.
-        left = _unmatched(left, new, lambda e: (e.path, e.code, e.source))
+        left = _unmatched(left, new, lambda e: (e.path, e.code, e.lasting))
         # The file moved, or has another name.
         moved = [entry for entry in left if entry.path in gone]
         left = [entry for entry in left if entry.path not in gone]
-        left += _unmatched(moved, new, lambda e: (e.code, e.scope, e.source))
+        left += _unmatched(moved, new, lambda e: (e.code, e.scope, e.lasting))
 
         settled = gone | (checked - partly)
 
@@ -111,7 +138,7 @@ class Baseline:
             ],
             hidden=len(known),
             stale=sorted(entry for entry in left if over(entry)),
-            anew=sorted([*found.values(), *(entry for entry in left if not over(entry))]),
+            anew=sorted([*kept.elements(), *other, *(e for e in left if not over(e))]),
         )
 
 
@@ -122,24 +149,23 @@ def read(file: Path) -> Baseline:
         BaselineError: there is no such file, or it holds something else.
     """
     try:
-        whole = json.loads(file.read_bytes().decode("utf-8-sig"))
+        data = file.read_bytes()
     except FileNotFoundError:
-        raise BaselineError(f"{file}: no such file; write it with --write-baseline") from None
+        raise _AnewError(f"{file}: no such file; write it with --write-baseline") from None
     except OSError as error:
         raise BaselineError(f"{file}: cannot be read: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise BaselineError(f"{file}:{error.lineno}: not JSON: {error.msg}; {_ANEW}") from None
+    try:
+        whole = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise BaselineError(f"{file}: not JSON: {error}; {_ANEW}") from None
+        raise _not_json(file, data, error) from None
     match whole:
         case {"version": version, "findings": list(findings)} if version == _VERSION:
             entries = (_entry(value, f"{file}: finding {n}") for n, value in enumerate(findings, 1))
             return Baseline(_real(file).parent, tuple(sorted(entries)))
-        case {"version": version} if version != _VERSION:
-            problem = f"its version is {json.dumps(version)}, and only {_VERSION} can be read"
-        case _:
-            problem = "not a baseline, which has a version and a list of findings"
-    raise BaselineError(f"{file}: {problem}; {_ANEW}")
+        case {"version": int(version), "findings": _} if version != _VERSION:
+            problem = f"its version is {version}, and only {_VERSION} can be read"
+            raise _AnewError(f"{file}: {problem}; {_ANEW}")
+    raise _another(file)
 
 
 def write(file: Path, files: Sequence[Checked], ran: Collection[str] | None = None) -> int:
@@ -149,12 +175,12 @@ def write(file: Path, files: Sequence[Checked], ran: Collection[str] | None = No
     checked but exist, or could not be analysed, and of rules that are not in ``ran``.
 
     Raises:
-        BaselineError: it cannot be written.
+        BaselineError: it cannot be written, or is a file of another kind.
     """
     real = _real(file)
     try:
         old = read(file)
-    except BaselineError:  # writing it anew is what to do about that
+    except _AnewError:
         old = Baseline(real.parent, ())
     entries = old.without_known(files, ran).anew
     whole = {"version": _VERSION, "findings": [asdict(entry) for entry in entries]}
@@ -177,7 +203,29 @@ def _entry(value: object, where: str) -> Entry:
             "source": str(source),
         }:
             return Entry(path, line, code, scope, source)
-    raise BaselineError(f"{where} lacks one of path, line, code, scope and source; {_ANEW}")
+    raise _AnewError(f"{where} lacks one of path, line, code, scope and source; {_ANEW}")
+
+
+def _not_json(file: Path, data: bytes, error: Exception) -> BaselineError:
+    """What to say of a file that is empty, or a baseline no more, or never was one."""
+    data = data.removeprefix(codecs.BOM_UTF8)
+    start = data.lstrip()
+    if not start and file.is_file():  # /dev/null is none
+        return _AnewError(f"{file}: empty; {_ANEW}")
+    names = b'"version"' in data and b'"findings"' in data
+    if not (names and start.startswith((b"{", b"<<<<<<<"))):
+        return _another(file)
+    if conflict := _CONFLICT.search(data):
+        line = data.count(b"\n", 0, conflict.start()) + 1
+        todo = "take one side, then --write-baseline"
+        return _AnewError(f"{file}:{line}: merge conflict markers; {todo}")
+    if isinstance(error, json.JSONDecodeError):
+        return _AnewError(f"{file}:{error.lineno}: not JSON: {error.msg}; {_ANEW}")
+    return _AnewError(f"{file}: not JSON: {error}; {_ANEW}")
+
+
+def _another(file: Path) -> BaselineError:
+    return BaselineError(f"{file} is not a baseline; name another file, or delete it")
 
 
 def _real(path: Path) -> Path:
@@ -198,20 +246,69 @@ def _found(named: Iterable[tuple[str, Checked]]) -> dict[_Place, Entry]:
     for path, file in named:
         mistakes = [finding for finding in file.findings if finding.code not in _OWN]
         if mistakes:
-            scopes, lines = _scopes(file.text), LineTable(file.text)
+            code = _Code(file.text)
             for finding in mistakes:
                 line = finding.span.start.line
-                scope, source = scopes.get(line, ""), _source(lines, finding.span)
+                scope, source = code.scope(line), code.source(finding.span)
                 found[path, finding] = Entry(path, line, finding.code, scope, source)
     return found
 
 
-def _scopes(text: str) -> dict[int, str]:
+class _Code:
+    """The statements of one file, and what they stand in."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = LineTable(text)
+        try:
+            tree = parsed(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            tree = ast.Module([], [])
+        self._scopes = _scopes(tree)
+        self._bounds = _bounds(tree, self._lines)
+        self._sources: dict[tuple[int, int], str] = {}  # one statement may hold all findings
+
+    def scope(self, line: int) -> str:
+        return self._scopes.get(line, "")
+
+    def source(self, span: Span) -> str:
+        bounds = self._around(span)
+        if bounds not in self._sources:
+            self._sources[bounds] = _short(_on_one_line(self._lines.text[slice(*bounds)]))
+        return self._sources[bounds]
+
+    def _around(self, span: Span) -> tuple[int, int]:
+        """The bounds of what holds the beginning of ``span``; its lines if no statement does."""
+        place = self._lines.offset(span.start)
+        number = bisect_right(self._bounds, place, key=itemgetter(0)) - 1
+        if number >= 0 and place < self._bounds[number][1]:
+            return self._bounds[number]
+        return self._lines.start_of(span.start.line), self._lines.start_of(span.end.line + 1)
+
+
+def _bounds(tree: ast.Module, lines: LineTable) -> list[tuple[int, int]]:
+    """From where to where each statement goes, each decorator, and each header up to its block."""
+    bounds = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt | ast.ExceptHandler):
+            bounds.append(_offsets(node, lines))
+            for decorator in getattr(node, "decorator_list", ()):
+                start, end = _offsets(decorator, lines)
+                bounds.append((lines.text.rindex("@", 0, start), end))
+    bounds.sort()
+    behind = (len(lines.text), 0)
+    return [(start, min(end, after)) for (start, end), (after, _) in pairwise([*bounds, behind])]
+
+
+def _offsets(node: ast.stmt | ast.expr | ast.ExceptHandler, lines: LineTable) -> tuple[int, int]:
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    start = lines.from_ast(node.lineno, node.col_offset)
+    end = lines.from_ast(node.end_lineno, node.end_col_offset)
+    return lines.offset(start), lines.offset(end)
+
+
+def _scopes(tree: ast.Module) -> dict[int, str]:
     """Line -> the innermost class or function that it belongs to, by its qualified name."""
-    try:
-        tree = parsed(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
     scopes: dict[int, str] = {}
     # A stack, not recursion: ast holds 2,000 elif branches as 2,000 levels.
     stack: list[tuple[ast.stmt, str]] = [(statement, "") for statement in tree.body]
@@ -227,13 +324,27 @@ def _scopes(text: str) -> dict[int, str]:
     return scopes
 
 
-def _source(lines: LineTable, span: Span) -> str:
-    start, end = lines.start_of(span.start.line), lines.start_of(span.end.line + 1)
-    source = " ".join(lines.text[start:end].split())
+def _on_one_line(code: str) -> str:
+    """The code with single spaces and without comments, as far as it can be read."""
+    lines = io.StringIO(code, newline=None).readlines()
+    with contextlib.suppress(tokenize.TokenError, SyntaxError, ValueError):
+        for token in tokenize.generate_tokens(iter(lines).__next__):
+            if token.type == tokenize.COMMENT:
+                row, column = token.start
+                lines[row - 1] = lines[row - 1][:column]
+    return " ".join(" ".join(lines).split())
+
+
+def _short(source: str) -> str:
     if len(source) > _LONGEST:
-        digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        digest = _hash(source)
         source = f"{source[: _LONGEST - len(digest) - 2]}… {digest}"
     return source
+
+
+def _hash(source: str) -> str:
+    lasting = " ".join(_LASTING.findall(source))
+    return hashlib.sha256(lasting.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _unmatched(

@@ -169,10 +169,16 @@ def check(
 def codes_reported(path: Path, settings: Settings, selection: Selection) -> frozenset[str]:
     """The codes of the rules that run and report in a file, if it has anything for them."""
     wanted = effective(path, settings, selection)
-    running = [entry.code for entry in _running(settings, wanted)]
-    if wanted.runs(UNUSED_NOQA.code, on=UNUSED_NOQA.code.startswith(settings.opt_in)):
-        running.append(UNUSED_NOQA.code)
-    return frozenset(code for code in running if wanted.reports(code))
+    running = (entry.code for entry in _running(settings, wanted))
+    own = {UNUSED_NOQA.code} if reports_unused_noqa(path, settings, selection) else set()
+    return frozenset(code for code in running if wanted.reports(code)) | own
+
+
+def reports_unused_noqa(path: Path, settings: Settings, selection: Selection) -> bool:
+    """Whether NNX001 is reported in a file; no rule is imported to know that."""
+    wanted = effective(path, settings, selection)
+    on = UNUSED_NOQA.on or UNUSED_NOQA.code.startswith(settings.opt_in)
+    return wanted.runs(UNUSED_NOQA.code, on=on) and wanted.reports(UNUSED_NOQA.code)
 
 
 def effective(path: Path, settings: Settings, selection: Selection) -> Selection:

@@ -1,5 +1,6 @@
 """Paths -> checked files, for commands that run without flake8."""
 
+import errno
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flake8_nnx_mode import engine
-from flake8_nnx_mode.codes import NOT_ANALYSED, UNUSED_NOQA
+from flake8_nnx_mode.codes import NOT_ANALYSED
 from flake8_nnx_mode.model import Finding, Position, Span
 from flake8_nnx_mode.noqa import Comments
 from flake8_nnx_mode.selection import DEFAULT, Selection
@@ -63,6 +64,9 @@ class Linter:
             OSError, SyntaxError, UnicodeError: it cannot be read or decoded.
         """
         settings = self.settings.of(Path(os.path.abspath(path)).parent)
+        if path.suffix == ".ipynb":
+            message = f"it is a notebook; `nbqa flake8 --select NNX {path}` lints it"
+            raise OSError(errno.ENOTSUP, message)
         data = path.read_bytes() if data is None else data
         try:
             text = decoded(data)
@@ -73,8 +77,11 @@ class Linter:
             if isinstance(error, LookupError):  # `hex` and its like encode no text
                 raise SyntaxError(str(error)) from None
             raise
-        wanted = engine.concerns(text, settings) or ("noqa" in text and self._reports_noqa(path))
-        return Source(path, text, settings) if wanted else None
+        source = Source(path, text, settings)
+        wanted = engine.concerns(text, settings) or (
+            "noqa" in text.lower() and self._reports_noqa(source)
+        )
+        return source if wanted else None
 
     def findings(self, source: Source) -> list[Finding]:
         """What is reported of a file, in order of place."""
@@ -86,13 +93,14 @@ class Linter:
         kept = comments.silence(found)
         # Where something was not analysed it is not known what a comment would silence.
         analysed = all(finding.code != NOT_ANALYSED.code for finding in found)
-        if analysed and comments.any and self._reports_noqa(source.path):
+        if analysed and comments.any and self._reports_noqa(source):
             kept += comments.unused(self.codes(source.path))
         return sorted(kept)
 
-    def _reports_noqa(self, path: Path) -> bool:
+    def _reports_noqa(self, source: Source) -> bool:
         """Whether to report ``# noqa`` comments that silence nothing."""
-        return self.noqa and UNUSED_NOQA.code in self.codes(path)
+        selection = self._selection(source.path)
+        return self.noqa and engine.reports_unused_noqa(source.path, source.settings, selection)
 
     def codes(self, path: Path) -> frozenset[str]:
         """The codes of the rules that run and report in a file, if it has anything for them."""

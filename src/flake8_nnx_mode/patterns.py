@@ -26,6 +26,8 @@ def names(path: Path, patterns: Iterable[str]) -> bool:
         return False
     from flake8.utils import matches_filename
 
+    # As in ruff and git `**/` is no folder, too; for flake8 it is one at least.
+    patterns += [pattern.replace("/**/", "/") for pattern in patterns if "/**/" in pattern]
     return matches_filename(str(path), patterns, "%(path)s %(whether)smatches", _LOG)
 
 

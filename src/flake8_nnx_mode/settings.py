@@ -269,7 +269,7 @@ def read_table(file: Path) -> dict[str, object] | None:
         SettingsError: the file is not TOML, or that is no table.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         if "nnx-mode" not in text:
             return None
         table = _parse_toml(text)
