@@ -211,7 +211,7 @@ def test_all_else_in_a_statement_does(tmp_path: Path, one: str, other: str) -> N
 def test_layout_does_not_matter_where_something_moves(tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
     before = on_disk(tmp_path, {"a.py": F, "b.py": F})
-    wrapped = F.replace(", ", ",\n        ")
+    wrapped = F.replace("view(", "view(\n        ")
     write(file, before)
     (tmp_path / "b.py").unlink()
     after = on_disk(tmp_path, {"a.py": wrapped.replace("def f", "def g"), "c.py": wrapped})

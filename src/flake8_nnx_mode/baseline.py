@@ -327,6 +327,7 @@ def _scopes(tree: ast.Module) -> dict[int, str]:
 def _on_one_line(code: str) -> str:
     """The code with single spaces and without comments, as far as it can be read."""
     lines = io.StringIO(code, newline=None).readlines()
+    # A lone surrogate is a ValueError from Python 3.12 on.
     with contextlib.suppress(tokenize.TokenError, SyntaxError, ValueError):
         for token in tokenize.generate_tokens(iter(lines).__next__):
             if token.type == tokenize.COMMENT:

@@ -189,8 +189,9 @@ def _above(root: Path) -> tuple[_Ignored, ...]:
 
 
 def _with_own(around: tuple[_Ignored, ...], folder: Path) -> tuple[_Ignored, ...]:
+    folder = _absolute(folder)  # what is remembered by name must not depend on where we are
     file = folder / ".gitignore"
-    return (*around, _Ignored(file, _absolute(folder))) if os.path.isfile(file) else around
+    return (*around, _Ignored(file, folder)) if os.path.isfile(file) else around
 
 
 def _is_skipped(folder: Path) -> bool:

@@ -42,6 +42,7 @@ def read(config: Path | None = None) -> Flake8Config:
     where = str(config or "flake8's configuration")
     try:
         found, folder = load_config(str(config) if config else None, [])
+        where = str(config or f"flake8's configuration in {folder}")
         values = parse_config(manager, found, folder)
         return _ours(values, folder, where)
     except (ExecutionError, ConfigParserError, ValueError) as error:
