@@ -70,12 +70,10 @@ class Linter:
         data = path.read_bytes() if data is None else data
         try:
             text = decoded(data)
-        except (SyntaxError, LookupError, UnicodeError) as error:
+        except (SyntaxError, UnicodeError):
             # UTF-16 has a null beside each letter.
             if not engine.concerns(data.replace(b"\0", b"").decode("latin-1"), settings):
                 return None
-            if isinstance(error, LookupError):  # `hex` and its like encode no text
-                raise SyntaxError(str(error)) from None
             raise
         source = Source(path, text, settings)
         wanted = engine.concerns(text, settings) or (

@@ -13,10 +13,15 @@ _LOG = logging.getLogger(__name__)
 
 
 def anchored(patterns: Iterable[str], folder: Path) -> tuple[str, ...]:
-    """``patterns`` as they are to be compared, given that they were said in ``folder``."""
+    """``patterns`` as they are to be compared, given that they were said in ``folder``.
+
+    A ``**/`` may be no folder at all, as in ruff and git; in flake8's own files it is one at least.
+    """
     from flake8.utils import normalize_paths
 
-    return tuple(normalize_paths(list(patterns), str(folder)))
+    found = normalize_paths(list(patterns), str(folder))
+    found += [pattern.replace("/**/", "/") for pattern in found if "/**/" in pattern]
+    return tuple(found)
 
 
 def names(path: Path, patterns: Iterable[str]) -> bool:
@@ -26,8 +31,6 @@ def names(path: Path, patterns: Iterable[str]) -> bool:
         return False
     from flake8.utils import matches_filename
 
-    # As in ruff and git `**/` is no folder, too; for flake8 it is one at least.
-    patterns += [pattern.replace("/**/", "/") for pattern in patterns if "/**/" in pattern]
     return matches_filename(str(path), patterns, "%(path)s %(whether)smatches", _LOG)
 
 

@@ -300,12 +300,14 @@ def from_table(found: Table | None) -> Settings:
     settings = from_mapping(given, f"{file}: [tool.nnx-mode]")
     if not (settings.exclude or settings.per_file_ignores):
         return settings
-    ignores = settings.per_file_ignores
-    patterns = anchored((pattern for pattern, _ in ignores), file.parent)
     return replace(
         settings,
         exclude=anchored(settings.exclude, file.parent),
-        per_file_ignores=tuple(zip(patterns, (codes for _, codes in ignores), strict=True)),
+        per_file_ignores=tuple(
+            (pattern, codes)
+            for said, codes in settings.per_file_ignores
+            for pattern in anchored([said], file.parent)
+        ),
     )
 
 

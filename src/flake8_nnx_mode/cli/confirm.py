@@ -34,7 +34,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> "Sh
 
 
 @click.command(short_help="Run what is flagged on JAX, and say what was seen.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--python",
     metavar="PATH",

@@ -1,5 +1,6 @@
 """The files that a command is given: paths, folders, standard input."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -28,7 +29,10 @@ class Inputs:
     @cached_property
     def stdin(self) -> bytes | None:
         """What comes from standard input, if it is one of the paths."""
-        return click.open_file("-", "rb").read() if _STDIN in self.paths else None
+        if _STDIN not in self.paths:
+            return None
+        # It may be closed from the start.
+        return b"" if sys.stdin is None else click.open_file("-", "rb").read()
 
     @property
     def stdin_path(self) -> Path:
@@ -83,7 +87,7 @@ def input_options(command: _Command) -> _Command:
 
 
 _OPTIONS = (
-    click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
+    click.argument("paths", nargs=-1, type=click.Path(path_type=Path, readable=False)),
     click.option(
         "--stdin-filename",
         type=click.Path(path_type=Path),

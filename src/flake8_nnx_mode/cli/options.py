@@ -192,8 +192,11 @@ def _per_file(
     if not pairs:
         given = " ".join(values)
         raise click.BadParameter(f"{given!r} is not PATTERN:CODES, such as tests/*:NNX206,NNX207")
-    patterns = anchored((pattern for pattern, _ in pairs), Path.cwd())
-    return tuple(zip(patterns, (_checked(codes) for _, codes in pairs), strict=True))
+    return tuple(
+        (pattern, _checked(codes))
+        for said, codes in pairs
+        for pattern in anchored([said], Path.cwd())
+    )
 
 
 _SETTINGS = [option for option in OPTIONS if not option.is_flake8s and option.name != "opt-in"]

@@ -1,6 +1,7 @@
 """Paths -> findings -> jobs: what is to be run, and all that the other side must know for it."""
 
 import ast
+import os.path
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Planner:
     def job(self, batch: Batch, first: int) -> Job | None:
         """What of ``batch`` an oracle can confirm; its findings are numbered from ``first``."""
         source = batch.source
-        path, text = source.path.absolute(), source.text
+        path, text = Path(os.path.abspath(source.path)), source.text
         tasks = tuple(
             _task(number, finding, text)
             for number, finding in enumerate(batch.findings, first)

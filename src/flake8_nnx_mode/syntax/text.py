@@ -24,7 +24,10 @@ def decoded(data: bytes) -> str:
     except SyntaxError:
         data.decode("utf-8-sig")  # says where, if the first lines are to blame
         raise
-    return data.decode(encoding)
+    try:
+        return data.decode(encoding)
+    except LookupError as error:  # `hex` and its like encode no text
+        raise SyntaxError(str(error)) from None
 
 
 def parsed(text: str | bytes) -> ast.Module:
