@@ -74,6 +74,14 @@ class FolderSettings:
             self._known[folder] = known
         return known
 
+    def of_file(self, path: Path) -> Settings:
+        """The settings for a file, wherever ``path`` leads from the working directory.
+
+        Raises:
+            SettingsError: one of them is wrong.
+        """
+        return self.of(Path(os.path.abspath(path)).parent)
+
     def table(self, folder: Path) -> Table | None:
         """Where the settings of ``folder`` stand, those for confirming among them.
 

@@ -110,7 +110,7 @@ class Finder:
     def _excluded_at(self, path: Path) -> tuple[str, ...]:
         """The patterns that count for ``path``."""
         try:
-            settings = self._settings.of(_absolute(path).parent)
+            settings = self._settings.of_file(path)
         except SettingsError:
             return self._exclude  # reading a file there says so
         return (*self._exclude, *settings.exclude)

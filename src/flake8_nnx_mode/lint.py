@@ -63,7 +63,7 @@ class Linter:
             SettingsError: a setting for it is wrong.
             OSError, SyntaxError, UnicodeError: it cannot be read or decoded.
         """
-        settings = self.settings.of(Path(os.path.abspath(path)).parent)
+        settings = self.settings.of_file(path)
         if path.suffix == ".ipynb":
             message = f"it is a notebook; `nbqa flake8 --select NNX {path}` lints it"
             raise OSError(errno.ENOTSUP, message)
@@ -103,7 +103,7 @@ class Linter:
     def codes(self, path: Path) -> frozenset[str]:
         """The codes of the rules that run and report in a file, if it has anything for them."""
         try:
-            settings = self.settings.of(Path(os.path.abspath(path)).parent)
+            settings = self.settings.of_file(path)
         except SettingsError:  # nothing runs there
             return frozenset()
         return engine.codes_reported(path, settings, self._selection(path))
@@ -111,7 +111,7 @@ class Linter:
     def _reports(self, path: Path, code: str) -> bool:
         """Whether to report ``code`` of a file that was not analysed."""
         try:
-            settings = self.settings.of(Path(os.path.abspath(path)).parent)
+            settings = self.settings.of_file(path)
         except SettingsError:  # what is wrong with them is to be seen
             settings = Settings()
         return engine.effective(path, settings, self._selection(path)).reports(code)

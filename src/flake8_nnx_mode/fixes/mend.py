@@ -71,7 +71,7 @@ class Mender:
         return Mended(file.path, file.text, text, mended, tuple(why))
 
     def _fixed(self, file: Checked) -> Fixed:
-        settings = self._linter.settings.of(file.path.absolute().parent)
+        settings = self._linter.settings.of_file(file.path)
         codes = {*self._linter.codes(file.path), *(own.code for own in OWN)}
         return fixed(
             file.text,
