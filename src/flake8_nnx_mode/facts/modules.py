@@ -54,14 +54,16 @@ _DYNAMIC = "setattr __setattr__ __dict__ __getattr__ __getattribute__ vars".spli
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
 )
-# An assignment statement with the attribute among its targets, or one of the other ways to write.
-_WRITES = (
-    r"^[ \t]*[(\[]?[\w.,\[\]*\"' \t]*\.NAME\b[^\n=;]*=(?!=)"
-    r"|[;:][ \t]*\w+\.NAME\b[^\n=;]*=(?!=)"
-    r"|\.NAME\b(?:\.\w+)*\.(?:" + "|".join(_CHANGING_METHODS) + r")\b"
-    r"|^[ \t]*\w+\.NAME,?[ \t]*$"
-    r"|\b(?:for|as|del)\b[^\n]*\.NAME\b"
+_ATTRIBUTES = re.compile(r"\.(\w+)")
+_TARGETS = re.compile(r"^[ \t]*[(\[]?([\w.,\[\]*\"' \t]*)[^\n=;]*=(?!=)", re.M)
+_BINDS = re.compile(r"\b(?:for|as|del)\b([^\n]*)")
+_WRITES = re.compile(
+    r"[;:][ \t]*\w+\.(?=(\w+)\b[^\n=;]*=(?!=))"
+    r"|\.(?=(\w+)(?:\.\w+)*\.(?:" + "|".join(_CHANGING_METHODS) + r")\b)"
+    r"|^[ \t]*\w+\.(?=(\w+),?[ \t]*$)",
+    re.M,
 )
+"""The other ways to write an attribute: behind a colon, in place, in a tuple over several lines."""
 _CALLS_BASE = re.compile(r"\bsuper\(|\.__init__\(")
 _UPDATES_SELF = re.compile(r"\bupdate\(\s*self\s*,")
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
@@ -205,6 +207,12 @@ class ClassFacts:
     def is_module(self) -> bool:
         """Whether its bases reach ``nnx.Module``."""
         return self.ancestry.is_module
+
+    @cached_property
+    def is_variable(self) -> bool:
+        """Whether its bases reach ``nnx.Variable``."""
+        every = (self.project.class_facts(of)._bases[0] for of in self.ancestry.classes)
+        return any(base in flax_api.VARIABLES for bases in every for base in bases)
 
     @cached_property
     def plain_subclass_of(self) -> str | None:
@@ -402,7 +410,7 @@ class ClassFacts:
         for definition, function in _methods(self.family):
             if not self._constructs(function):
                 whole = self._writes(definition.book, function, name)
-                if whole is None and _UPDATES_SELF.search(definition.book.text_of(function)):
+                if whole is None and "*" in self.project.may_write(definition.book, function):
                     whole = False  # what is in it may change
                 if whole is not None:
                     yield function, whole
@@ -411,7 +419,7 @@ class ClassFacts:
         """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
         if book.mentions(function, *_DYNAMIC):
             return True
-        if not (book.mentions(function, name) and _may_write(book.text_of(function), name)):
+        if name not in self.project.may_write(book, function):
             return None
         written = self.project.written(book, function)
         return True if written is None else written.get(name)
@@ -639,9 +647,13 @@ def _constant(parameter: Parameter) -> object:
     return getattr(parameter.default, "value", None)
 
 
-def _may_write(text: str, name: str) -> bool:
-    """Whether the text of a method gives a reason to look for writes of ``self.name`` in it."""
-    return re.search(_WRITES.replace("NAME", re.escape(name)), text, re.M) is not None
+def names_written(text: str) -> frozenset[str]:
+    """The attributes that a method with such a text may write; ``*``: what is in any of them."""
+    lines = [*_TARGETS.findall(text), *_BINDS.findall(text)]
+    found = {name for line in lines for name in _ATTRIBUTES.findall(line)}
+    if _UPDATES_SELF.search(text):
+        found.add("*")
+    return frozenset(found.union(*(match.groups("") for match in _WRITES.finditer(text))))
 
 
 def written_attributes(function: code.DefineFunction, owner: str) -> dict[str, bool]:
