@@ -7,12 +7,15 @@ from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.containers import (
     anew,
     as_key,
+    as_table,
     changed,
     element,
     new_number,
     with_element,
 )
 from flake8_nnx_mode.facts.events import (
+    BaseCall,
+    ComputedWrite,
     Consumption,
     FunctionCall,
     JitCall,
@@ -67,9 +70,11 @@ from flake8_nnx_mode.facts.values import (
     Traits,
     Value,
     as_number,
+    as_partial,
     between,
     choose,
     contained,
+    is_structural,
     makings,
     mixed,
     on_one_path,
@@ -93,6 +98,11 @@ _NUMERIC = tuple(
 )
 """What gives numbers, arrays and functions, and no modules."""
 _WRAPS_FUNCTION = frozenset({"jax.vmap", "jax.jit", "jax.checkpoint", "flax.nnx.vmap"})
+_LIFTS = frozenset(
+    {"flax.nnx.vmap", "flax.nnx.split_rngs", "flax.nnx.scan", "flax.nnx.remat"}
+    | {"jax.vmap", "jax.checkpoint", "jax.remat"}
+)
+"""What gives a function that does with modules what the one does that it is given."""
 _KEEPS_VALUE = frozenset(
     {"flax.nnx.data", "flax.nnx.static", "builtins.bool", "builtins.list", "builtins.tuple"}
     | {"flax.nnx.List"}
@@ -103,9 +113,12 @@ class Calls(Handling):
     """The part of a run that deals with calls."""
 
     def _apply(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        self._note_base_call(func, args, node)
         self._certain = not any(isinstance(option, Opaque) for option in options(func))
         if isinstance(func, Choice) and any(isinstance(o, Instance) for o in func.options):
             return self._call_module(func, args, node)
+        if self._thorough:
+            func = choose(*present(func))  # None is not called
         if not isinstance(func, Choice):
             return self._apply_one(func, args, node)
         before, after = self._consumed, dict(self._consumed)
@@ -116,6 +129,16 @@ class Calls(Handling):
             after |= self._consumed
         self._consumed = after
         return choose(*results)
+
+    def _note_base_call(self, func: Value, args: Arguments, node: code.Call) -> None:
+        """``super().__init__(...)``, ``Base.__init__(self, ...)``."""
+        match node.func:
+            case code.Attribute(code.Call(code.Name("super")), name):
+                self.facts.on_self.append(BaseCall(name, None, args, self._guards))
+            case code.Attribute(_, name) if isinstance(func, FunctionDefinition | Symbol):
+                if args.positional[:1] == (SelfObject(),):
+                    rest = replace(args, positional=args.positional[1:])
+                    self.facts.on_self.append(BaseCall(name, func, rest, self._guards))
 
     def _apply_one(self, func: Value, args: Arguments, node: code.Call) -> Value:
         result = self._result_of(func, args, node)
@@ -136,15 +159,12 @@ class Calls(Handling):
         return any(map(self._returns_state, contained(function)))
 
     def _result_of(self, func: Value, args: Arguments, node: code.Call) -> Value:
+        func = as_partial(func) if self._thorough else func
         if isinstance(func, Partial):
             if func.gradient and any(map(is_module, args.positional[:1])):
                 self.facts.gradients += 1
-            args = Arguments(
-                func.args.positional + args.positional,
-                func.args.keywords + args.keywords,
-                func.args.open or args.open,
-            )
-            return self._apply_one(func.func, args, node)
+            call = self._whole_call(func, node)
+            return self._apply_one(func.func, func.joined(args), call)
         sampler = _sampler(func)
         if sampler is not None:
             key = args.get("key", 0)
@@ -162,7 +182,7 @@ class Calls(Handling):
             case Rngs() | Stream():
                 return self._draw(func, node)
             case ClassDefinition():
-                return Instance(func, _shallow(args), self._making(node))
+                return Instance(func, _shallow(args), replace(self._making(node), args=args))
             case Instance():
                 return self._call_module(func, args, node)
             case Method(receiver, name):
@@ -194,12 +214,21 @@ class Calls(Handling):
             case _:
                 return _result(args, func)
 
+    def _whole_call(self, func: Partial, node: code.Call) -> code.Call:
+        """A call of a partial function, with the arguments that this was made with."""
+        if func.given is None or func.given[0].chapter is not self._chapter:
+            return node
+        anew = {argument.keyword for argument in node.args} - {None}
+        kept = (argument for argument in func.given[1] if argument.keyword not in anew)
+        return replace(node, args=(*kept, *node.args))
+
     def _of_run(self, run: LocalRun | None, result: Opaque) -> Value:
         """What a local function returns: modules that it builds, or else something unknown."""
         if run is None:
             return result
         built = [option for value in run.returns for option in options(value)]
-        if built and not run.decorated and all(isinstance(o, Instance) for o in built):
+        told = is_structural if self._thorough else _is_instance
+        if built and not run.decorated and all(map(told, built)):
             return choose(*built)
         carries = any(traits_of(value).carries for value in run.returns)
         return _carrying(result, carries=carries)
@@ -371,6 +400,9 @@ class Calls(Handling):
             case Instance(ClassDefinition()):
                 self._call_own(receiver, name, args, node)
                 return _carrying(_result(args, receiver), carries=False)
+            case Instance(Symbol(flax_api.MODULE)) if self._thorough:
+                self._call_own(receiver, name, args, node)
+                return _result(args, receiver)
             case Rngs() | Stream():
                 if name in ("fork", "split", "broadcast"):
                     if name == "fork" and isinstance(receiver, Rngs):
@@ -391,6 +423,12 @@ class Calls(Handling):
                 added = element(added) if name == "extend" else added
                 if isinstance(node.func, code.Attribute):
                     self._replace(node.func.value, with_element(receiver, added))
+                return NONE
+            case Table() if self._thorough and name == "update" and not args.positional[1:]:
+                added = self._call_symbol("builtins.dict", args, node)
+                added = added if isinstance(added, Table) else Table(((None, added),))
+                if isinstance(node.func, code.Attribute):
+                    self._replace(node.func.value, Table((*receiver.items, *added.items)))
                 return NONE
             case Items() | Table() if name in _CHANGES_CONTAINER:
                 if isinstance(node.func, code.Attribute):
@@ -431,8 +469,15 @@ class Calls(Handling):
         if name == "flax.nnx.update":
             self.facts.initialised |= mixed(*args.all()).traits.draws
         if name in ("flax.nnx.Dict", "builtins.dict"):
+            named: tuple[tuple[object, Value], ...]
             named = tuple((key, value) for key, value in args.keywords if key != "*")
-            return Table((*(first.items if isinstance(first, Table) else ()), *named))
+            table = Table(()) if first is None else as_table(first)
+            if table is None:
+                return mixed(*args.all()) if self._thorough else Table(named)
+            if self._thorough:  # `**others`
+                starred = [value for key, value in args.keywords if key == "*"]
+                named += tuple((None, element(v)) for v in starred if v != Items(()))
+            return Table((*table.items, *named))
         if name in flax_api.LAYERS:
             return Instance(Symbol(name), args, self._making(node))
         if name == "flax.nnx.clone" and first is not None:
@@ -452,6 +497,8 @@ class Calls(Handling):
             return mixed(*args.all())  # whatever it was made
         if name == "flax.nnx.split" and first is not None:
             states = [_state(filters) for filters in args.positional[1:] or (None,)]
+            if self._thorough:  # it is no module
+                states = list(map(as_number, states))
             return Items((GraphDef(first), *states), ordered=True)
         if name == "flax.nnx.state":
             return choose(*(_state(filters) for filters in args.positional[1:] or (None,)))
@@ -494,10 +541,16 @@ class Calls(Handling):
                     return first
         if name in _WRAPS_FUNCTION and isinstance(first, Symbol):
             return first
+        if self._thorough and name in _LIFTS:
+            return Partial(Symbol(name), args) if first is None else first
+        if self._thorough and short == "first_from" and name.startswith("flax.nnx."):
+            return choose(*args.positional)
         match short if name.startswith(("builtins.", "functools.")) else "":
             case "partial" if first is not None:
                 rest = Arguments(args.positional[1:], args.keywords, args.open)
-                return Partial(first, rest)
+                seen = self._thorough and not args.open
+                given = (self._anchor(node.at), node.args[1:]) if seen else None
+                return Partial(first, rest, given=given)
             case "enumerate" if first is not None:
                 return Items((Items((_UNVARYING, element(first)), ordered=True),))
             case "zip":
@@ -510,10 +563,21 @@ class Calls(Handling):
                 match args.positional[:2]:
                     case SelfObject(), Constant(str(attribute)):
                         return choose(self._kept(attribute), *args.positional[2:])
+                    case SelfObject(), _ if node.plain[1:]:
+                        held = self._world.computed(pattern_of(node.plain[1].value))
+                        if held is not None:
+                            return held
                     case owner, Constant(str(attribute)):
                         return self._member(owner, code.Attribute(node.func, attribute, node.at))
+                    case Symbol(of), _ if self._thorough and f"{of}.".startswith(_NUMERIC):
+                        return as_number(_result(args))
             case "iter" if first is not None:
                 return first
+            case "map":
+                if first is None or not self._thorough:
+                    return _result(args, UNKNOWN)
+                each = Arguments(tuple(map(element, args.positional[1:])), ())
+                return Items((self._apply(first, each, node),))
             case "next" if first is not None:
                 return element(first)
             case "print":
@@ -524,9 +588,17 @@ class Calls(Handling):
                     case SelfObject(), Constant(str(attribute)):
                         self._source = node.plain[2].value
                         value = args.positional[2]
-                        known = value if isinstance(value, Given | Flag) else mixed(value)
+                        kept = self._thorough or isinstance(value, Given | Flag)
+                        known = value if kept else mixed(value)
                         self._write(attribute, known, node.at, whole=True)
                         self._source = None
+                    case SelfObject(), _:
+                        name, value = pattern_of(node.plain[1].value), args.positional[2]
+                        place = self._anchor(node.at)
+                        self.facts.on_self.append(ComputedWrite(name, value, place, self._guards))
+                    case _, Constant(str(attribute)) if self._thorough and node.plain[2:]:
+                        value = args.positional[2]
+                        self._put_into(node.plain[0].value, attribute, value, node.at)
                 return NONE
             case "hasattr" if self._tests:
                 names = (str(a.value) for a in args.positional if isinstance(a, Constant))
@@ -586,6 +658,10 @@ class Calls(Handling):
                 number = (known.number, name, others)
         varies = known.varies or mixed(*others).traits.varies
         return replace(known, varies=varies, number=number, holder=holder)
+
+
+def _is_instance(value: Value) -> bool:
+    return isinstance(value, Instance)
 
 
 def _may_be_key(value: Value) -> bool:
@@ -661,6 +737,21 @@ def _bare(value: Value) -> Value:
         case Items() | Table() | Choice() | Partial():
             return mixed(value)
     return value
+
+
+def pattern_of(name: code.Expression) -> str:
+    """``f"block_{i}"`` -> ``block_*``."""
+    match name:
+        case code.Operation("FormattedString", parts):
+            texts = (p.value if isinstance(p, code.Constant) else "*" for p in parts)
+            return "".join(map(str, texts))
+    return "*"
+
+
+def lifts(decorator: Value) -> bool:
+    """Whether what builds a module still builds one, or a stack of them."""
+    of = decorator.func if isinstance(decorator, Partial) else decorator
+    return isinstance(of, Symbol) and of.name in _LIFTS
 
 
 def is_built_by(func: Value) -> bool:

@@ -19,6 +19,7 @@ from flake8_nnx_mode.facts.values import (
     Value,
     choose,
     mixed,
+    options,
     traits_of,
 )
 from flake8_nnx_mode.syntax import code
@@ -61,6 +62,14 @@ def as_key(value: Value) -> Key | None:
         case Items((element,)):  # an array of keys, for a vmapped sampler
             return as_key(element)
     return None
+
+
+def as_table(value: Value) -> Table | None:
+    """The dict that ``value`` is, also where it depends on the path what is in it."""
+    tables = [option for option in options(value) if isinstance(option, Table)]
+    if len(tables) < len(options(value)):
+        return None
+    return Table(tuple(dict.fromkeys(item for table in tables for item in table.items)))
 
 
 def element(value: Value) -> Value:

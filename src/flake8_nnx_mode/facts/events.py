@@ -195,6 +195,29 @@ class AttributeWrite:
     source: code.Expression | None
     """The expression that was assigned; None where it was unpacked, or by other means."""
     guards: Guards | None
+    path: str = ""
+    """What of it is assigned, in runs that are thorough: ``head`` or ``blocks[0].head``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedWrite:
+    """``setattr(self, f"block_{i}", value)``; ``pattern`` is ``block_*``."""
+
+    pattern: str
+    value: Value
+    anchor: Anchor
+    guards: Guards | None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCall:
+    """``super().name(...)``, or ``Base.name(self, ...)``: a method of a class further up."""
+
+    name: str
+    of: Value | None
+    """What is called, where it is not left to ``super()``."""
+    args: Arguments
+    guards: Guards | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +313,10 @@ class FunctionFacts:
     """Its parameters that are mode flags."""
     draws: list[Draw] = field(default_factory=list)
     consumptions: list[Consumption] = field(default_factory=list)
+    on_self: list[AttributeWrite | ComputedWrite | MethodCall | BaseCall] = field(
+        default_factory=list
+    )
+    """What is done to self: what it is given, and the methods of it that are called."""
     initialised: set[Draw] = field(default_factory=set)
     """Draws that end up in a Variable or an attribute of self: state, not noise."""
     calls: list[ModuleCall] = field(default_factory=list)

@@ -5,12 +5,12 @@ them on a stack of its own: nesting costs memory, never Python's recursion limit
 """
 
 import ast
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 from flake8_nnx_mode.facts import flax_api
-from flake8_nnx_mode.facts.calls import Calls
+from flake8_nnx_mode.facts.calls import Calls, lifts
 from flake8_nnx_mode.facts.containers import (
     changed,
     element,
@@ -64,6 +64,7 @@ from flake8_nnx_mode.facts.values import (
     bounded,
     choose,
     each_guard,
+    is_structural,
     makings,
     mixed,
     options,
@@ -75,6 +76,9 @@ from flake8_nnx_mode.syntax.outline import Class, Imported
 
 Step = Generator[object, "Value | bool", "Value | bool"]
 
+_ClassTests = dict[code.At, tuple[code.Expression, tuple[Value, ...]]]
+"""What is tested by ``isinstance`` where, and the classes that are asked for."""
+_DEEPEST_TEST = 20
 _EXCUSED = Guard(excused=True)
 _EXPECTS_ERRORS = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _MISTAKES = frozenset({"TypeError", "AttributeError", "NameError", "ValueError"})
@@ -157,6 +161,8 @@ class Flow(Calls):
         guard, test = yield from self._truth(statement.test)
         if test == Constant(value=False):
             return True
+        if self._thorough:
+            return False  # who gets so far does so in any case
         if not isinstance(test, Flag):  # `assert isinstance(train, bool)` is no test of the mode
             guard = replace(guard, flags=NO_NAMES)
         self._guards = Guards(guard, self._guards)
@@ -219,7 +225,9 @@ class Flow(Calls):
                 held = _value((yield target.value))
                 if isinstance(held, Items | Table):
                     self._replace(target.value, changed(held, by="pop"))
-            if isinstance(target, code.Attribute) and isinstance(target.value, code.Name):
+            if isinstance(target, code.Attribute) and self._thorough:
+                yield from self._store(target, NONE)
+            elif isinstance(target, code.Attribute) and isinstance(target.value, code.Name):
                 yield from self._store(target, UNKNOWN)
             if isinstance(target, code.Name):
                 if isinstance(self._variables.get(target.id), Flag):
@@ -235,13 +243,16 @@ class Flow(Calls):
 
     def _if(self, statement: code.If) -> Step:
         guard, _ = yield from self._truth(statement.test)
+        classes = yield from self._classes_tested(statement.test)
         before = self._fork()
         outer = self._guards
         self._guards = Guards(guard, outer)
+        self._narrow(statement.test, classes, holds=True)
         left = yield statement.body
         after_body, body_guards = self._fork(), self._guards
         self._restore(before)
         self._guards = Guards(guard.otherwise, outer)
+        self._narrow(statement.test, classes, holds=False)
         right: Value | bool = False
         if statement.orelse is not None:
             right = yield statement.orelse
@@ -251,6 +262,8 @@ class Flow(Calls):
         if right is True:
             self._restore(after_body)
             self._guards = body_guards
+        if self._thorough and (_raises(statement.body) or _raises(statement.orelse)):
+            self._guards = outer  # who gets so far does so in any case
         elif left is not True:
             self._join(after_body, guard.flags)
             both = _flags_above(body_guards, outer) & _flags_above(self._guards, outer)
@@ -314,7 +327,9 @@ class Flow(Calls):
                 yield handler.type
             if handler.name is not None:
                 self._variables[handler.name] = UNKNOWN
-            if _catches_mistakes(handler.type):  # its body is the second attempt
+            if self._thorough:  # it may never run
+                self._guards = Guards(Guard(), outer)
+            elif _catches_mistakes(handler.type):  # its body is the second attempt
                 self._guards = Guards(_EXCUSED, outer)
             left = yield handler.body
             if left is not True:
@@ -375,9 +390,10 @@ class Flow(Calls):
 
     def _define(self, statement: code.DefineFunction) -> Step:
         jits: list[tuple[str, Arguments, code.At]] = []
+        decorators = []
         for expression in statement.decorators:
-            jit = _as_jit(_value((yield expression)))
-            jits += ((by, args, expression.at) for by, args in jit)
+            decorators.append(_value((yield expression)))
+            jits += ((by, args, expression.at) for by, args in _as_jit(decorators[-1]))
         for expression in statement.defaults:
             yield expression
         for node in code.walk(statement.body):
@@ -385,6 +401,8 @@ class Flow(Calls):
                 self._volatile.update(node.names)
                 self._variables.update(dict.fromkeys(node.names, UNKNOWN))
         local = self._local(statement)
+        if self._thorough and all(map(lifts, decorators)):
+            self._runs[local.number].decorated = False
         self._variables[statement.name] = local
         for by, args, decorator in jits:
             place, at = self._anchor(statement.at), self._anchor(decorator)
@@ -415,7 +433,9 @@ class Flow(Calls):
                 if isinstance(option, Partial):
                     option = option.func
                 if isinstance(option, LocalFunction):
-                    yield from self._enter_one(option, NO_ARGUMENTS)
+                    run = self._runs.get(option.number)
+                    if not (self._thorough and run is not None and run.ran):
+                        yield from self._enter_one(option, NO_ARGUMENTS)
 
     def _enter_called(
         self, func: Value, args: Arguments
@@ -425,18 +445,43 @@ class Flow(Calls):
             match option:
                 case LocalFunction():
                     yield from self._enter_one(option, args)
-                case Partial(LocalFunction() as local, bound):
-                    together = (*bound.positional, *args.positional)
-                    every = Arguments(together, (*bound.keywords, *args.keywords))
-                    yield from self._enter_one(local, every)
+                case Partial(LocalFunction() as local):
+                    yield from self._enter_one(local, option.joined(args))
 
     def _enter_one(
         self, local: LocalFunction, args: Arguments
     ) -> Generator[object, "Value | bool", None]:
+        if self._thorough:
+            yield from self._enter_again(local.number, args)
+            return
         # Each once; one that was kept on self by another method is not ours.
         node = self._locals.pop(local.number, None)
         if node is not None:
             yield from self._inner(node, self._runs[local.number], args)
+
+    def _enter_again(self, number: int, args: Arguments) -> Generator[object, "Value | bool", None]:
+        """Run a local function for each set of classes and modules that it is given."""
+        node = self._locals.get(number)
+        if node is None or number in self._entered:
+            return
+        run = self._runs[number]
+        key = number, _deciding(args)
+        if key in self._returns:
+            run.returns = self._returns[key]
+        elif not run.ran or self._reruns_left:
+            self._reruns_left -= run.ran
+            run.returns = self._returns[key] = []
+            self._entered.add(number)
+            earlier = len(self.facts.calls)
+            yield from self._inner(node, run, args)
+            self._entered.discard(number)
+            calls = self.facts.calls
+            known = {(call.node.at, call.child, call.args) for call in calls[:earlier]}
+            calls[earlier:] = [
+                call
+                for call in calls[earlier:]
+                if (call.node.at, call.child, call.args) not in known
+            ]
 
     def _define_class(self, statement: code.DefineClass) -> Step:
         bindings = self._function.scope.bindings.get(statement.name, [])
@@ -459,7 +504,7 @@ class Flow(Calls):
         for index, (name, annotation) in enumerate(parameters):
             given = args.get(name, index)
             is_flag = name in self._mode_flags
-            if given is not None and isinstance(given, _BINDABLE):
+            if given is not None and self._may_bind(given):
                 values[name] = given
             elif is_flag:
                 values[name] = Flag(name)
@@ -474,6 +519,9 @@ class Flow(Calls):
                 values[name] = values[name] if known is None else known
         return values
 
+    def _may_bind(self, given: Value) -> bool:
+        return isinstance(given, _BINDABLE) or (self._thorough and _decides(given))
+
     def _inner(
         self, node: code.DefineFunction | code.Lambda, run: LocalRun, args: Arguments
     ) -> Step:
@@ -485,6 +533,13 @@ class Flow(Calls):
         own = tuple(name for name in names if values[name] == Flag(name))
         self._flags = own or tuple(name for name in flags if name not in names)
         own_names = (*names, *code.bound_names(body))
+        if self._thorough:  # `self.layer = ...`, `layers["x"] = ...` bind no name
+            rebound = {*names, *_rebound(body)}
+            shared = (SelfObject, Items, Table)
+            held = {n: self._variables.get(n) for n in own_names}
+            own_names = tuple(
+                n for n, v in held.items() if n in rebound or not isinstance(v, shared)
+            )
         self._bound.update((name, new_number()) for name in own_names)
         self._variables.update(dict.fromkeys(own_names, UNKNOWN) | values)
         self._consumed = {}
@@ -520,7 +575,13 @@ class Flow(Calls):
         run.methods_called = facts.methods_called[methods:]
         run.calls, run.consumptions = facts.calls[calls:], facts.consumptions[consumptions:]
         run.draws, run.writes = facts.draws[draws:], facts.writes[writes:]
+        after = self._fork()
         self._restore(before)
+        if self._thorough:  # what it put into the lists and dicts of the one around it
+            for name in before.variables.keys() - set(own_names):
+                if isinstance(after.variables[name], Items | Table):
+                    self._variables[name] = after.variables[name]
+            self._attributes = after.attributes
         self._flags, self._guards, self._mode_set = flags, outer, mode_set
         for noted, earlier in zip(self._flags_noted(), noted_before, strict=True):
             noted -= set(own) - earlier  # what it does with flags of its own
@@ -545,14 +606,14 @@ class Flow(Calls):
 
     def _attribute_flag(self, node: code.Expression) -> tuple[Flag | None, str]:
         """``self.training`` or ``not self.training``: the flag by its name, and the text for it."""
+        negated = False
+        while isinstance(node, code.Not):
+            node, negated = node.operand, not negated
         match node:
             case code.Attribute(code.Name(owner), name) if (
                 name in self._mode_flags and self._variables.get(owner) == SelfObject()
             ):
-                return Flag(name), f"{owner}.{name}"
-            case code.Not(operand):
-                flag, text = self._attribute_flag(operand)
-                return (None if flag is None else Flag(flag.name, not flag.negated)), text
+                return Flag(name, negated), f"{owner}.{name}"
         return None, ""
 
     def _truth(
@@ -564,6 +625,89 @@ class Flow(Calls):
         if _is_about_key(value, test):
             guard = replace(guard, optional=True)
         return guard, value
+
+    def _classes_tested(
+        self, test: code.Expression
+    ) -> Generator[object, "Value | bool", _ClassTests]:
+        """The tests by ``isinstance`` in a test, with the classes that each asks for."""
+        found: _ClassTests = {}
+        for node in code.walk(test) if self._thorough else ():
+            match node:
+                case code.Call(
+                    code.Name("isinstance"),
+                    (code.Argument(code.Name() | code.Attribute(code.Name()) as subject), asked),
+                ):
+                    of = _value((yield asked.value))
+                    wanted = of.elements if isinstance(of, Items) else options(of)
+                    found[node.at] = subject, wanted
+        return found
+
+    def _narrow(
+        self, test: code.Expression, classes: _ClassTests, *, holds: bool
+    ) -> dict[code.Expression, Value]:
+        """Leave of what ``isinstance`` tests that which makes the whole test come out so.
+
+        The result is what there was before, for ``_widen``.
+        """
+        before = {}
+        for subject in {subject for subject, _ in classes.values()}:
+            held = self._narrowable(subject)
+            if held is not None:
+                truths = {o: self._is_of(o, subject, test, classes) for o in options(held)}
+                left = tuple(option for option, truth in truths.items() if truth in (holds, None))
+                before[subject] = held
+                self._widen({subject: left[0] if len(left) == 1 else Choice(left)})
+        return before
+
+    def _widen(self, before: Mapping[code.Expression, Value]) -> None:
+        """Let variables and attributes of self hold again what they did."""
+        for subject, value in before.items():
+            match subject:
+                case code.Name(name):
+                    self._variables[name] = value
+                case code.Attribute(_, name):
+                    self._attributes[name] = value
+
+    def _narrowable(self, subject: code.Expression) -> Value | None:
+        """What a variable or an attribute of self holds, if that may be a module."""
+        held: Value | None = None
+        match subject:
+            case code.Name(name):
+                held = self._variables.get(name)
+            case code.Attribute(code.Name(owner), name) if (
+                self._variables.get(owner) == SelfObject()
+            ):
+                held = self._attributes.get(name) or self._kept(name)
+        return held if any(isinstance(o, Instance) for o in options(held or UNKNOWN)) else None
+
+    def _is_of(
+        self,
+        option: Value,
+        subject: code.Expression,
+        test: code.Expression,
+        classes: _ClassTests,
+        depth: int = _DEEPEST_TEST,
+    ) -> bool | None:
+        """Whether a test comes out true where ``subject`` is ``option``; None if it may not."""
+        match test:
+            case code.Not(operand) if depth:
+                truth = self._is_of(option, subject, operand, classes, depth - 1)
+                return None if truth is None else not truth
+            case code.Either(operator, operands) if depth:
+                decides = operator == "or"
+                found = [self._is_of(option, subject, o, classes, depth - 1) for o in operands]
+                if decides in found:
+                    return decides
+                return None if None in found else not decides
+            case code.Call(at=at) if at in classes and classes[at][0] == subject:
+                truths = [self._is_one(option, wanted) for wanted in classes[at][1]]
+                return True if True in truths else None if None in truths else False
+        return None
+
+    def _is_one(self, option: Value, wanted: Value) -> bool | None:
+        if option == NONE:
+            return False
+        return self._world.is_a(option.of, wanted) if isinstance(option, Instance) else None
 
     def _store(self, target: object, value: Value) -> Generator[object, "Value | bool", None]:
         pending = [(target, value)]
@@ -598,6 +742,8 @@ class Flow(Calls):
     ) -> Generator[object, "Value | bool", None]:
         """``owner.attr = value`` or ``owner[index] = value``."""
         held = _value((yield owner))
+        if self._thorough and isinstance(target, code.Attribute):
+            self._put_into(owner, target.name, value, target.at)
         if isinstance(target, code.Attribute) and target.name not in ("value", "raw_value"):
             is_mode = target.name in flax_api.MODES_SET_BY_EVAL
             modes = ((target.name, value),) if is_mode else ()
@@ -653,6 +799,7 @@ class Flow(Calls):
         outer = self._guards
         positional: list[Value] = []
         keywords: list[tuple[str, Value]] = []
+        unpacked: list[code.Argument] = []
         open_ = False
         name = func.name if isinstance(func, Symbol) else ""
         if name == _STOPS_GRADIENT:
@@ -664,12 +811,19 @@ class Flow(Calls):
             if argument.star:
                 open_ = True
                 # What is passed on unseen still counts as passed on.
+                if self._thorough and isinstance(value, Table):
+                    named = [(k, v) for k, v in value.items if isinstance(k, str)]
+                    keywords += named
+                    unpacked += (replace(argument, keyword=k, star="") for k, _ in named)
+                    value = Items(tuple(v for k, v in value.items if not isinstance(k, str)))
                 keywords.append(("*", value if isinstance(value, Items) else mixed(value)))
             elif argument.keyword is not None:
                 keywords.append((argument.keyword, value))
                 if argument.keyword in self._mode_flags:
                     self._pass_mode(argument, value)
-            elif not open_:  # what stands behind `*args` has no known place
+            elif open_:  # what stands behind `*args` has no known place
+                keywords.append(("*", Items((value,))))
+            else:
                 positional.append(value)
             flags = traits_of(value).flags
             if flags:  # `jnp.where(train, self.drop(x), x)`, `nnx.cond(train, noisy, plain, x)`
@@ -692,10 +846,15 @@ class Flow(Calls):
                 self._jit(name, inner, args, node)
                 self._compiled.append(inner)
                 return Partial(inner, NO_ARGUMENTS, gradient=isinstance(first_of, Partial))
+        if self._thorough and name == "builtins.map" and positional:
+            each = Arguments(tuple(map(element, positional[1:])), ())
+            yield from self._enter_called(positional[0], each)
         yield from self._enter(*args.all())
         if name in _LOOPS:
             self._find_reuses_in_loop(start, first, self._guards)
         self._guards = outer
+        if unpacked:
+            node = replace(node, args=(*node.args, *unpacked))
         return self._apply(func, args, node)
 
     def _pass_mode(self, argument: code.Argument, value: Value) -> None:
@@ -735,14 +894,19 @@ class Flow(Calls):
 
     def _if_else(self, node: code.IfElse) -> Step:
         guard, test = yield from self._truth(node.test)
+        classes = yield from self._classes_tested(node.test)
         outer = self._guards
         self._guards = Guards(guard, outer)
         before = self._consumed
         self._consumed = dict(before)
+        narrowed = self._narrow(node.test, classes, holds=True)
         body = _value((yield node.body))
+        self._widen(narrowed)
         after_body, self._consumed = self._consumed, dict(before)
         self._guards = Guards(guard.otherwise, outer)
+        narrowed = self._narrow(node.test, classes, holds=False)
         orelse = _value((yield node.orelse))
+        self._widen(narrowed)
         self._consumed = after_body | self._consumed
         self._guards = outer
         sides = (*options(body), *options(orelse))
@@ -804,17 +968,21 @@ class Flow(Calls):
             if isinstance(n, code.Walrus) and isinstance(n.target, code.Name)
         )
         start, first = new_number(), len(self.facts.consumptions)
+        narrowed: dict[code.Expression, Value] = {}
         for clause in node.clauses:
             iterable = _value((yield clause.iterable))
             yield from self._store(clause.target, element(iterable))
             for test in clause.tests:
                 guard, _ = yield from self._truth(test)
+                classes = yield from self._classes_tested(test)
                 self._guards = Guards(guard, self._guards)
+                narrowed = self._narrow(test, classes, holds=True) | narrowed
         if node.key is not None:
             yield node.key
         made = _value((yield node.element))
         self._guards = outer
         self._find_reuses_in_loop(start, first, outer)
+        self._widen(narrowed)
         self._variables = before
         return Table(((None, made),)) if node.key is not None else Items((made,))
 
@@ -885,6 +1053,38 @@ _LEAVES: dict[type, Callable[[Flow, Any], Value]] = {
 }
 
 
+def _decides(value: Value) -> bool:
+    """Whether it decides of which classes modules are, or what they are called."""
+    return is_structural(value) or (isinstance(value, Constant) and isinstance(value.value, str))
+
+
+def _deciding(args: Arguments) -> Arguments:
+    """Of arguments, those that ``_decide``."""
+    return Arguments(
+        tuple(value if _decides(value) else UNKNOWN for value in args.positional),
+        tuple((name, value) for name, value in args.keywords if _decides(value)),
+    )
+
+
+def _rebound(body: object) -> set[str]:
+    """The names that code assigns as such: ``name = ...``, not ``name[0] = ...``."""
+    names: set[str] = set()
+    pending: list[object] = []
+    for node in code.walk(body):
+        match node:
+            case code.Assign(targets):
+                pending += targets
+            case code.Augment(target) | code.For(target) | code.Walrus(target):
+                pending.append(target)
+    while pending:
+        match pending.pop():
+            case code.Name(name):
+                names.add(name)
+            case code.Display(elements):
+                pending += elements
+    return names
+
+
 def _results_of(node: code.Expression) -> Iterator[code.Call]:
     """The calls whose results an expression gives, or collects."""
     pending = [node]
@@ -931,6 +1131,16 @@ def _as_jit(decorator: Value) -> Iterator[tuple[str, Arguments]]:
             yield name, Arguments((), ())
         case Partial(Symbol(name), args) if name in flax_api.JITS:
             yield name, args
+
+
+def _raises(block: code.Block | code.If | None) -> bool:
+    """Whether a block ends by raising an error, on each way through it."""
+    match block:
+        case code.Block((*_, code.Leave("raise"))):
+            return True
+        case code.Block((*_, code.If() as last)) | (code.If() as last):
+            return _raises(last.body) and _raises(last.orelse)
+    return False
 
 
 def _flags_above(guards: Guards | None, outer: Guards | None) -> frozenset[str]:

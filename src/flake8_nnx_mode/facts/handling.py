@@ -151,6 +151,8 @@ class Handling(State):
             receiver, name, label, args, node, self._guards, *self._came_from(receiver, label)
         )
         self.facts.methods_called.append(called)
+        if receiver == SelfObject():
+            self.facts.on_self.append(called)
 
     def _came_from(self, model: Value, label: str) -> tuple[int, bool]:
         """How deep in local functions the name of a model was bound, and whether it was given."""

@@ -193,7 +193,7 @@ class _Reader:
         builtins = facts.ancestry.builtins & flax_api.LAYERS
         self.parts.found.append(Part(of, mode, sure, builtins))
         wraps = not facts.ancestry.builtins.isdisjoint(flax_api.WRAPPERS)
-        if wraps or not facts.ancestry.known or self._is_dynamic(facts):
+        if wraps or not facts.ancestry.known or is_dynamic(facts):
             self.parts.complete = False
         outer, self._told = self._told, _told_in_calls(facts)
         self._busy.add(of)
@@ -235,18 +235,20 @@ class _Reader:
             return
         annotations = (d.outline.fields.get(name) for d in facts.ancestry.classes)
         field_ = next(field_ for field_ in annotations if field_ is not None)
-        self.parts.complete &= _says_data(field_.annotation)
+        self.parts.complete &= says_data(field_.annotation)
 
-    def _is_dynamic(self, facts: ClassFacts) -> bool:
-        """Whether its methods may set attributes that are not seen."""
-        return (
-            any(
-                definition.book.mentions(function, *_DYNAMIC)
-                for definition in facts.ancestry.classes
-                for function in definition.outline.methods.values()
-            )
-            or facts.hands_itself_over
-        )
+
+def is_dynamic(facts: ClassFacts, *, named: bool = True) -> bool:
+    """Whether the methods of a class may set attributes that are not seen.
+
+    ``named`` is whether ``setattr`` counts; it is seen, if not always what it sets.
+    """
+    words = _DYNAMIC if named else _DYNAMIC[1:]
+    return facts.hands_itself_over or any(
+        definition.book.mentions(function, *words)
+        for definition in facts.ancestry.classes
+        for function in definition.outline.methods.values()
+    )
 
 
 def _writes(facts: ClassFacts) -> Iterator[tuple[Function, AttributeWrite]]:
@@ -340,12 +342,12 @@ def _known_as(
         value = default.value if isinstance(default, ast.Constant) else None
         if value is not None:
             known[parameter.name] = Constant(value)
-        elif _says_data(annotation) or function.name == "set_view":
+        elif says_data(annotation) or function.name == "set_view":
             known[parameter.name] = _NUMBER
     return known
 
 
-def _says_data(annotation: ast.expr | None) -> bool:
+def says_data(annotation: ast.expr | None) -> bool:
     """Whether an annotation names types that are no modules."""
     if annotation is None:
         return False

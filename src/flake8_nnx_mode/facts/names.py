@@ -2,11 +2,13 @@
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flake8_nnx_mode.facts.flax_api import GRADIENTS, JITS, canonical
 from flake8_nnx_mode.facts.library import Library
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
+    Arguments,
     ClassDefinition,
     Constant,
     FunctionDefinition,
@@ -32,13 +34,16 @@ from flake8_nnx_mode.syntax.outline import (
 
 _BUILTINS = frozenset(
     "abs bool classmethod dict enumerate False float getattr hasattr int isinstance iter len"
-    " list max min next None object partial print property range reversed round setattr sorted"
+    " list map max min next None object partial print property range reversed round setattr sorted"
     " staticmethod str sum super True tuple vars zip".split()
 )
 _CONTAINERS = frozenset(
     "builtins.list builtins.tuple typing.List typing.Tuple typing.Sequence flax.nnx.List"
     " collections.abc.Sequence collections.abc.Iterable typing.Iterable".split()
 )
+_DICT = Symbol("builtins.dict")
+_PARTIAL = Symbol("functools.partial")
+_LISTS = (Symbol("builtins.list"), Symbol("flax.nnx.List"))
 _WRAPPERS = frozenset(map(Symbol, (*JITS, *GRADIENTS)))
 """What gives a function that calls the one that it is given."""
 _WRAPPER_NAMES = frozenset(name.rpartition(".")[2] for name in (*JITS, *GRADIENTS))
@@ -91,6 +96,8 @@ class Names:
         if len(bindings) > 1:  # `step = jax.jit(step)` is what it was
             bindings = [b for b in bindings if not _wraps_itself(name, b)] or bindings
         values = [self._bound(book, scope, name, binding) for binding in bindings]
+        if all(value in _LISTS for value in values):
+            return values[0]  # `List = nnx.List if hasattr(nnx, "List") else list`
         return values[0] if all(value == values[0] for value in values) else UNKNOWN
 
     def _starred(self, book: Book, scope: Scope, name: str) -> Value | None:
@@ -176,8 +183,13 @@ class Names:
                 value = self.lookup(book, scope, name) or UNKNOWN
             case ast.Constant(value=constant):
                 value = Constant(constant)
-            case ast.Call(func=func, args=args):
+            case ast.Call(func=func, args=args, keywords=keywords):
                 value = ModuleLevelCall(self.expression(book, scope, func))
+                if value.func == _PARTIAL:
+                    value = replace(value, args=self._arguments(book, scope, node))
+                if value.func == _DICT and not (args or parts) and all(k.arg for k in keywords):
+                    held = [self.expression(book, scope, k.value) for k in keywords]
+                    return Table(tuple(zip((k.arg for k in keywords), held, strict=True)))
                 if args and value.func in _WRAPPERS:  # `step = nnx.jit(step)`
                     wrapped = self.expression(book, scope, args[0])
                     value = wrapped if isinstance(wrapped, FunctionDefinition) else value
@@ -192,6 +204,15 @@ class Names:
         for part in reversed(parts):
             value = self.member(value, part) or UNKNOWN
         return value
+
+    def _arguments(self, book: Book, scope: Scope, node: ast.Call) -> Arguments:
+        plain = [a for a in node.args if not isinstance(a, ast.Starred)]
+        named = [k for k in node.keywords if k.arg is not None]
+        return Arguments(
+            tuple(self.expression(book, scope, argument) for argument in plain),
+            tuple((str(k.arg), self.expression(book, scope, k.value)) for k in named),
+            open=len(plain) + len(named) < len(node.args) + len(node.keywords),
+        )
 
     def base(self, book: Book, scope: Scope, node: ast.expr) -> Value:
         """What a base class is: ``X`` or ``X[T]``."""

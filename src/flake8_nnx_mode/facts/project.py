@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
 from types import UnionType
 from typing import TypeVar, cast
@@ -10,7 +11,13 @@ from typing import TypeVar, cast
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts, KeysTaken
 from flake8_nnx_mode.facts.library import Library
-from flake8_nnx_mode.facts.modules import ClassFacts, Kind, decorator_names, written_attributes
+from flake8_nnx_mode.facts.modules import (
+    ClassFacts,
+    Kind,
+    decorator_names,
+    names_written,
+    written_attributes,
+)
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
     ALTERED,
@@ -37,6 +44,7 @@ from flake8_nnx_mode.facts.values import (
     Value,
     choose,
     contained,
+    is_structural,
     replaced,
     told,
     traits_of,
@@ -58,10 +66,12 @@ class Project:
         self.library = Library(book, settings.project_root, settings.read_packages)
         self.names = Names(self.library)
         self._classes: dict[ClassDefinition, ClassFacts] = {}
+        self._may_write: dict[Function, frozenset[str]] = {}
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
         self._functions: dict[Function, FunctionFacts] = {}
         self._given: dict[tuple[Function, Arguments], FunctionFacts] = {}
+        self._thorough: dict[object, FunctionFacts] = {}
         self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
         self._assigned: dict[Book, frozenset[str]] = {}
         self._nested = 0
@@ -252,11 +262,17 @@ class Project:
         owner: ClassFacts | None,
         level: int,
         given: Mapping[str, Value] = NOTHING,
+        attributes: Mapping[str, Value] = NOTHING,
+        *,
+        thorough: bool = False,
     ) -> FunctionFacts:
         """Run ``function`` on abstract values; empty facts if LibCST does not read it.
 
         ``level`` is how much it knows of the attributes of its class, see ``ClassFacts.facts``.
-        ``given`` is what is known of variables that it is given.
+        ``given`` is what is known of variables that it is given, ``attributes`` what is known of
+        those of self beyond what its class says; ``block_*`` stands for all of that pattern.
+        ``thorough`` is whether to follow also what rules had better take for unknown, as they do
+        not see all that becomes of it: modules that are built in stacks.
         """
         chapter = book.chapter(function)
         if chapter is None or self._nested >= _DEEPEST_CALL:
@@ -268,19 +284,29 @@ class Project:
         try:
             return Flow(
                 self.names,
-                _World(self, owner, level),
+                _World(self, owner, level, attributes, thorough=thorough),
                 book,
                 function,
                 chapter,
                 self.settings.mode_flags,
                 forward=forward,
-                parameters=self._parameters(book, function, owner, forward=forward) | dict(given),
+                thorough=thorough,
+                parameters=self._parameters(
+                    book, function, owner, forward=forward, thorough=thorough
+                )
+                | dict(given),
             ).run()
         finally:
             self._nested -= 1
 
     def _parameters(
-        self, book: Book, function: Function, owner: ClassFacts | None, *, forward: bool
+        self,
+        book: Book,
+        function: Function,
+        owner: ClassFacts | None,
+        *,
+        forward: bool,
+        thorough: bool,
     ) -> dict[str, Value]:
         values: dict[str, Value] = {}
         decorators = decorator_names(function)
@@ -305,6 +331,8 @@ class Project:
                 value = self.instance_of(annotated) or Given(name)
                 if value == Rngs("given"):
                     value = Rngs("given", parameter=name)
+                elif thorough and _MAY_BE_RNGS.search(ast.unparse(parameter.annotation)):
+                    value = Rngs("given", sure=False, parameter=name)
             values[name] = value
         return values
 
@@ -358,11 +386,17 @@ class Project:
         return None
 
     def returned(
-        self, function: FunctionDefinition, args: Arguments, *, forward: bool
+        self,
+        function: FunctionDefinition,
+        args: Arguments,
+        *,
+        forward: bool,
+        thorough: bool,
     ) -> Value | None:
         """What a function of the project returns, as its caller sees it.
 
-        It is run only if the caller could use the result: a key, or in construction a module.
+        Unless the caller is ``thorough``, it is run only if that could use the result: a key, or in
+        construction a module.
         """
         book, outline = function.book, function.outline
         annotation = self.names.annotation(book, outline.outer, outline.node.returns)
@@ -371,12 +405,30 @@ class Project:
         known = self.instance_of(annotation)
         annotated = None if known is None else told(known, ALTERED)  # who knows in which mode
         wanted = _HANDS_OUT_KEYS if forward else _BUILDS
-        if wanted.search(book.text_of(outline)) is None:
+        if not thorough and wanted.search(book.text_of(outline)) is None:
             return annotated
         bound = "classmethod" in decorator_names(outline)
         parameters = outline.parameters[1:] if bound else outline.parameters
-        made = seen_by_caller(self._own_facts(book, outline), parameters, args)
-        return annotated if made is None or isinstance(made, Opaque) else made
+        if thorough:
+            facts = self._thorough_facts(function, _bound_to(parameters, args))
+        else:
+            facts = self._own_facts(book, outline)
+        made = seen_by_caller(facts, parameters, args)
+        vague = isinstance(made, Opaque) and not (thorough and made.traits.plain)
+        return annotated if made is None or vague else made
+
+    def _thorough_facts(
+        self, function: FunctionDefinition, given: Mapping[str, Value]
+    ) -> FunctionFacts:
+        """What a function that is no method does with classes and modules that it is given."""
+        given = {name: value for name, value in given.items() if is_structural(value)}
+        key = (function.outline, frozenset(given.items()))
+        if key not in self._thorough:
+            self._thorough[key] = FunctionFacts(known=False)  # for those it calls
+            self._thorough[key] = self.run(
+                function.book, function.outline, None, 0, given, thorough=True
+            )
+        return self._thorough[key]
 
     def keys_taken(self, function: FunctionDefinition) -> KeysTaken | None:
         """The parameters of a function that it hands to samplers as they are; None if not known."""
@@ -404,6 +456,12 @@ class Project:
         if book not in self._assigned:
             self._assigned[book] = frozenset(_ASSIGNED.findall(book.text))
         return self._assigned[book]
+
+    def may_write(self, book: Book, function: Function) -> frozenset[str]:
+        """The attributes of which the text of a method says that it may write them."""
+        if function not in self._may_write:
+            self._may_write[function] = names_written(book.text_of(function))
+        return self._may_write[function]
 
     def written(self, book: Book, function: Function) -> dict[str, bool] | None:
         """Attributes of self that a method writes -> whether wholly; None if it is not readable."""
@@ -472,6 +530,7 @@ _SPLITS = re.compile(r"\bsplit\(")
 _TESTS = re.compile(r"[Tt]est|(?:check|assert|verify)(?:_|$)")
 _REPEATS = re.compile(r"\b(?:for|while|map|scan|fori_loop)\b")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
+_MAY_BE_RNGS = re.compile(r"\bRngs\b")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
 _MOST_RETURNS = 8
@@ -538,16 +597,44 @@ def _bound_to(parameters: Sequence[Parameter], args: Arguments) -> dict[str, Val
     return given
 
 
+def _is_builtin(of: str, wanted: str) -> bool:
+    """Whether a layer of Flax is another one too."""
+    is_cell = wanted == "flax.nnx.RNNCellBase" and of.endswith("Cell")
+    return of == wanted or is_cell or (of, wanted) == ("flax.nnx.LoRALinear", "flax.nnx.Linear")
+
+
 class _World:
     """What a body is read against: the attributes and methods of its class."""
 
-    def __init__(self, project: Project, owner: ClassFacts | None, level: int) -> None:
+    def __init__(
+        self,
+        project: Project,
+        owner: ClassFacts | None,
+        level: int,
+        attributes: Mapping[str, Value],
+        *,
+        thorough: bool,
+    ) -> None:
         self._project = project
         self._owner = owner
         self._level = level
+        self._attributes = attributes
+        self._thorough = thorough
+        self._patterns = {name: value for name, value in attributes.items() if "*" in name}
 
     def attribute(self, name: str) -> Value | None:
+        if name in self._attributes:
+            return self._attributes[name]
+        matching = [v for pattern, v in self._patterns.items() if fnmatchcase(name, pattern)]
+        if matching:
+            return choose(*matching)
         return None if self._owner is None else self._owner.attribute(name, self._level)
+
+    def computed(self, pattern: str) -> Value | None:
+        found = self._patterns.get(pattern)
+        if found is None and self._patterns:
+            found = choose(*self._patterns.values())
+        return found
 
     def is_method(self, name: str) -> bool:
         if self._owner is None:
@@ -562,7 +649,8 @@ class _World:
         return self._project.instance_of(annotation)
 
     def returned(self, function: FunctionDefinition, args: Arguments) -> Value | None:
-        return self._project.returned(function, args, forward=self._level == 2)
+        forward = self._level == 2
+        return self._project.returned(function, args, forward=forward, thorough=self._thorough)
 
     def returned_by_method(self, name: str, args: Arguments) -> Value | None:
         if self._owner is None or (found := self._owner.find_method(name)) is None:
@@ -606,6 +694,32 @@ class _World:
     def hands_back(self, function: FunctionDefinition, args: Arguments) -> bool:
         facts = self._project.facts_called(function, args)
         return not facts.known or any(traits_of(value).carries for value in facts.returns)
+
+    def is_a(self, of: Symbol | ClassDefinition, wanted: Value) -> bool | None:
+        if wanted in (of, Symbol(flax_api.MODULE)):
+            return True
+        classes, builtins, known = self._above(of)
+        match wanted:
+            case Symbol(name) if name in flax_api.LAYERS:
+                is_one = any(_is_builtin(base, name) for base in builtins)
+            case Symbol(name) if name.startswith("builtins."):
+                is_one = False
+            case ClassDefinition():
+                is_one = wanted in classes
+                # What was only annotated may be of a class below.
+                known &= of not in self._above(wanted)[0]
+            case _:
+                return None
+        return is_one or (False if known else None)
+
+    def _above(
+        self, of: Symbol | ClassDefinition
+    ) -> tuple[tuple[ClassDefinition, ...], frozenset[str], bool]:
+        """The classes that a class is of, those of Flax among them, and whether these are all."""
+        if isinstance(of, Symbol):
+            return (), frozenset({of.name}), of.name in flax_api.LAYERS
+        ancestry = self._project.class_facts(of).ancestry
+        return ancestry.classes, ancestry.builtins, ancestry.known
 
     def attribute_of(self, owner: ClassDefinition, name: str) -> Value | None:
         facts = self._project.class_facts(owner)

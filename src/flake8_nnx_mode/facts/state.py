@@ -19,6 +19,7 @@ from flake8_nnx_mode.facts.events import (
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
     NO_NAMES,
+    NONE,
     UNKNOWN,
     Arguments,
     Boxed,
@@ -51,6 +52,7 @@ from flake8_nnx_mode.facts.values import (
     mixed,
     options,
     traits_of,
+    with_part,
 )
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor, Book
@@ -59,6 +61,8 @@ from flake8_nnx_mode.syntax.outline import Function
 
 CALLABLES = (Instance, Items, Table, Method, LocalFunction)
 
+_MOST_RERUNS = 200
+"""How often local functions are run again, for other modules that they are given."""
 NO_NUMBERS = frozenset({"shape", "dtype", "size", "ndim"})
 
 
@@ -118,6 +122,9 @@ class World(Protocol):
     def attribute(self, name: str) -> Value | None:
         """What ``self.name`` holds when the method is called; None if nothing is known of it."""
 
+    def computed(self, pattern: str) -> Value | None:
+        """What an attribute of self holds of whose name only ``block_*`` is known."""
+
     def is_method(self, name: str) -> bool:
         """Whether ``self.name`` is a method."""
 
@@ -145,6 +152,9 @@ class World(Protocol):
     def hands_back(self, function: FunctionDefinition, args: Arguments) -> bool:
         """Whether a function of the project may return the state of a module that it is given."""
 
+    def is_a(self, of: Symbol | ClassDefinition, wanted: Value) -> bool | None:
+        """Whether what is of one class is of another; None if that is not known."""
+
 
 class State:
     """A run over one function, as far as it has come."""
@@ -159,6 +169,7 @@ class State:
         mode_flags: Mapping[str, bool],
         *,
         forward: bool,
+        thorough: bool,
         parameters: Mapping[str, Value],
     ) -> None:
         self.facts = FunctionFacts(flags=tuple(n for n, v in parameters.items() if v == Flag(n)))
@@ -169,6 +180,7 @@ class State:
         self._chapter = chapter
         self._mode_flags = mode_flags
         self._forward = forward
+        self._thorough = thorough
         self._variables: dict[str, Value] = dict(parameters)
         self._attributes: dict[str, Value] = {}
         self._guards: Guards | None = None
@@ -182,6 +194,9 @@ class State:
         self._levels: dict[str, int] = {}
         self._runs: dict[int, LocalRun] = {}
         self._locals: dict[int, code.DefineFunction | code.Lambda] = {}
+        self._entered: set[int] = set()
+        self._returns: dict[tuple[int, Arguments], list[Value]] = {}
+        self._reruns_left = _MOST_RERUNS
         self._tests: list[Mentioned] = []
         self._consumed: dict[object, Consumption] = {}
         self._bound: dict[str, int] = {}
@@ -249,16 +264,47 @@ class State:
             ):
                 self._write(name, value, owner.at, whole=True)
 
-    def _write(self, name: str, value: Value, at: code.At, *, whole: bool) -> None:
+    def _write(self, name: str, value: Value, at: code.At, *, whole: bool, path: str = "") -> None:
         place = self._anchor(at)
-        written = AttributeWrite(name, value, whole, place, self._source, self._guards)
+        written = AttributeWrite(name, value, whole, place, self._source, self._guards, path)
         self.facts.writes.append(written)
+        self.facts.on_self.append(written)
         self.facts.kept |= makings(value)
         self.facts.initialised |= traits_of(value).draws
         if traits_of(value).flags:
             self._mode_set = True
         if whole:
             self._attributes[name] = value
+
+    def _put_into(self, owner: code.Expression, name: str, value: Value, at: code.At) -> None:
+        """``owner.name = value`` for what self or a variable holds, in a run that is thorough."""
+        if name in ("value", "raw_value") or (value != NONE and traits_of(value).plain):
+            return
+        path, me = name, SelfObject()
+        while not isinstance(owner, code.Name):
+            match owner:
+                case code.Attribute(code.Name(root), attribute) if self._variables.get(root) == me:
+                    held = self._attributes.get(attribute) or self._kept(attribute)
+                    self._attributes[attribute] = with_part(held, path, value)
+                    self._write(attribute, value, at, whole=False, path=path)
+                    return
+                case code.Attribute(inner, attribute):
+                    path = f"{attribute}{path}" if path[0] == "[" else f"{attribute}.{path}"
+                case code.Subscript(inner, index):
+                    place = repr(index.value) if isinstance(index, code.Constant) else "*"
+                    path = f"[{place}].{path}" if path[0] != "[" else f"[{place}]{path}"
+                case _:
+                    return
+            owner = inner
+        held = self._variables.get(owner.id, UNKNOWN)
+        changed = with_part(held, path, value)
+        if changed == held:
+            return
+        self._variables[owner.id] = changed
+        for attribute, kept in list(self._attributes.items()):
+            if kept is held:  # `self.block = block`
+                self._attributes[attribute] = changed
+                self._write(attribute, value, at, whole=False, path=path)
 
     def _constant(self, node: code.Constant) -> Value:
         if self._tests and isinstance(node.value, str):
@@ -313,6 +359,8 @@ class State:
                 return Method(owner, name) if name in flax_api.RNGS_METHODS else UNKNOWN
             case Boxed(_, inner):
                 return inner if name in ("value", "raw_value") else Method(owner, name)
+            case Instance(parts=parts) if name in dict(parts):
+                return dict(parts)[name]
             case Instance(ClassDefinition() as of):
                 held = self._world.attribute_of(of, name)
                 return Method(owner, name) if held is None else held

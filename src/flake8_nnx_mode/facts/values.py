@@ -171,6 +171,8 @@ class ModuleLevelCall:
     """What a call at module level returned: ``rngs = nnx.Rngs(0)``."""
 
     func: "Value"
+    args: "Arguments | None" = None
+    """Those of ``functools.partial``; of others they are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,8 @@ class Instance:
     made: "Making | None" = field(default=None, compare=False, repr=False)
     settings: tuple[Setting, ...] = ()
     """What was done to its modes since, in order."""
+    parts: tuple[tuple[str, "Value"], ...] = ()
+    """What was put into it since, in order: ``head`` or ``block.head``, and what that holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +278,17 @@ class Partial:
     args: Arguments
     gradient: bool = False
     """Whether it is the gradient of ``func``."""
+    given: "tuple[Anchor, tuple[code.Argument, ...]] | None" = field(
+        default=None, compare=False, repr=False
+    )
+    """Where it was made, and what stands there for ``args``, if all of that is seen."""
+
+    def joined(self, args: Arguments) -> Arguments:
+        """All that ``func`` gets if it is called with ``args``."""
+        anew = {name for name, _ in args.keywords} - {"*"}
+        kept = tuple(named for named in self.args.keywords if named[0] not in anew)
+        positional = (*self.args.positional, *args.positional)
+        return Arguments(positional, (*kept, *args.keywords), self.args.open or args.open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +304,8 @@ class Making:
 
     anchor: Anchor
     guards: Guards | None
+    args: "Arguments | None" = None
+    """All that a module was made with, of which ``made_with`` may keep less."""
 
 
 RngsOrigin = Literal["unknown", "kept", "given", "forked", "made", "constant"]
@@ -453,9 +470,11 @@ def choose(*values: Value) -> Value:
     found: dict[Value, None] = {}
     for value in values:
         found.update(dict.fromkeys(options(value)))
-    filled = [option for option in found if isinstance(option, Items) and option.elements]
-    if filled:  # a list that is still empty on one path says nothing of its elements
+    if any(isinstance(option, Items) and option.elements for option in found):
+        # A list that is still empty on one path says nothing of its elements; nor does a dict.
         found = {o: None for o in found if not isinstance(o, Items) or o.elements}
+    if any(isinstance(option, Table) and option.items for option in found):
+        found = {o: None for o in found if not isinstance(o, Table) or o.items}
     if len(found) == 1:
         return next(iter(found))
     if not found or len(found) > _MOST_OPTIONS:
@@ -524,6 +543,18 @@ def contained(value: Value) -> Iterator[Value]:
             yield from (item for _, item in items)
 
 
+def is_structural(value: Value) -> bool:
+    """Whether it may decide of which classes modules are: a module, a class, a function."""
+    match value:
+        case Instance() | ClassDefinition() | FunctionDefinition():
+            return True
+        case Symbol(name):
+            return name in flax_api.LAYERS
+        case Partial(func) | ModuleLevelCall(_, Arguments((func, *_))):
+            return is_structural(func)
+    return any(map(is_structural, contained(value)))
+
+
 def told(value: Value, setting: Setting) -> Value:
     """``value``, if it is a module, with its modes set so."""
     match value:
@@ -531,6 +562,40 @@ def told(value: Value, setting: Setting) -> Value:
             return replace(value, settings=(*value.settings, setting))
         case Choice(parts):
             return choose(*(told(part, setting) for part in parts))
+    return value
+
+
+def with_part(value: Value, path: str, part: Value) -> Value:
+    """``value`` after ``part`` was put into it: ``head``, ``block.head`` or ``[0].head`` of it."""
+    match value:
+        case Instance(ClassDefinition()) if path[0] != "[" and len(value.parts) < _MOST_PARTS:
+            earlier = tuple(other for other in value.parts if other[0] != path)
+            return replace(value, parts=(*earlier, (path, part)))
+        case Choice(several):
+            return choose(*(with_part(one, path, part) for one in several))
+        case Items(elements, ordered) if path[0] == "[":
+            keys = range(len(elements)) if ordered else [None] * len(elements)
+            pairs = zip(keys, elements, strict=True)
+            return Items(tuple(_with_part_at(k, e, path, part) for k, e in pairs), ordered)
+        case Table(items) if path[0] == "[":
+            return Table(tuple((k, _with_part_at(k, e, path, part)) for k, e in items))
+    return value
+
+
+def _with_part_at(key: object, value: Value, path: str, part: Value) -> Value:
+    """An element of a container, ``key`` if that is known, after ``[0].head`` was put into that."""
+    place, _, rest = path[1:].partition("].")
+    if key is not None and place not in (repr(key), "*"):
+        return value
+    changed = with_part(value, rest, part)
+    return changed if key is not None and place != "*" else choose(value, changed)
+
+
+def as_partial(value: Value) -> Value:
+    """``value``, and what ``functools.partial`` gave at module level as what it is."""
+    match value:
+        case ModuleLevelCall(_, Arguments((func, *rest)) as args):
+            return Partial(func, replace(args, positional=tuple(rest)))
     return value
 
 
@@ -574,32 +639,43 @@ def _parts(value: Value, depth: int) -> int:
     return count
 
 
-def replaced(value: Value, given: Mapping[str, Value]) -> Value:
+def replaced(value: Value, given: Mapping[str, Value], depth: int = _DEEPEST) -> Value:
     """``value`` with each parameter in it replaced by what is ``given`` for its name."""
     match value:
         case Given(name, None) | Flag(name):
             return given.get(name, UNKNOWN)
-        case Instance(of, Arguments(positional, keywords, is_open)):
-            args = Arguments(
-                tuple(replaced(item, given) for item in positional),
-                tuple((name, replaced(item, given)) for name, item in keywords),
-                is_open,
-            )
-            return replace(value, made_with=args)
+        case Instance(of, Arguments() as args):
+            made = value.made
+            if made is not None and made.args is not None:
+                every = _replaced_in(made.args, given, depth - 1) if depth else None
+                made = replace(made, args=every)
+            parts = tuple((path, replaced(part, given, depth)) for path, part in value.parts)
+            args = _replaced_in(args, given, depth)
+            return replace(value, made_with=args, made=made, parts=parts)
         case Items(elements, ordered):
-            return Items(tuple(replaced(element, given) for element in elements), ordered)
+            return Items(tuple(replaced(element, given, depth) for element in elements), ordered)
         case Table(items):
-            return Table(tuple((key, replaced(item, given)) for key, item in items))
+            return Table(tuple((key, replaced(item, given, depth)) for key, item in items))
         case Boxed(kind, inner):
-            return Boxed(kind, replaced(inner, given))
+            return Boxed(kind, replaced(inner, given, depth))
         case Choice(parts):
-            return choose(*(replaced(part, given) for part in parts))
+            return choose(*(replaced(part, given, depth) for part in parts))
         case Opaque(traits):
             return Opaque(replace(traits, flags=NO_NAMES, varies=True))
         case GraphDef(of):
-            return GraphDef(replaced(of, given))
+            return GraphDef(replaced(of, given, depth))
         case Key():
             return replace(value, number=None)
-        case SelfObject() | Method() | Partial() | LocalFunction() | Compiled():
+        case LocalFunction():
+            return Opaque(Traits(plain=True))
+        case SelfObject() | Method() | Partial() | Compiled():
             return UNKNOWN  # it means something in the function only
     return value
+
+
+def _replaced_in(args: Arguments, given: Mapping[str, Value], depth: int) -> Arguments:
+    return Arguments(
+        tuple(replaced(item, given, depth) for item in args.positional),
+        tuple((name, replaced(item, given, depth)) for name, item in args.keywords),
+        args.open,
+    )

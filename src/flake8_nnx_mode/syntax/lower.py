@@ -95,6 +95,9 @@ class Lowering(cst.CSTVisitor):
     def leave_FormattedString(self, original_node: cst.FormattedString) -> None:
         self._operation(original_node, *original_node.parts)
 
+    def leave_FormattedStringText(self, original_node: cst.FormattedStringText) -> None:
+        self._constant(original_node, original_node.value)
+
     def leave_FormattedStringExpression(self, original_node: cst.FormattedStringExpression) -> None:
         self._operation(original_node, original_node.expression, *(original_node.format_spec or ()))
 
