@@ -10,6 +10,7 @@ from flake8_nnx_mode.cli.check import check
 from flake8_nnx_mode.cli.confirm import confirm
 from flake8_nnx_mode.cli.explain import explain
 from flake8_nnx_mode.cli.fix import fix
+from flake8_nnx_mode.cli.map import map_
 from flake8_nnx_mode.cli.options import version_option
 from flake8_nnx_mode.cli.rules import rules
 
@@ -51,5 +52,5 @@ def main() -> None:
     """Find train/eval-mode and randomness mistakes in Flax NNX code."""
 
 
-for verb in (check, fix, confirm, explain, rules):
+for verb in (check, fix, confirm, map_, explain, rules):
     main.add_command(verb)
