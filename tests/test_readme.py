@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
 from command import nnx_mode
@@ -34,10 +35,14 @@ def test_the_first_screen_shows_what_the_first_command_prints() -> None:
     assert done.returncode == 0
 
 
-def test_the_command_prints_what_is_shown() -> None:
-    (block,) = re.findall(r"^```text\n\$ nnx-mode check (.*?)^```$", README, re.S | re.M)
+@pytest.mark.parametrize(
+    ("page", "verb"), [("README.md", "check"), ("README.md", "map"), ("docs/map.md", "map")]
+)
+def test_the_command_prints_what_is_shown(page: str, verb: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (block,) = re.findall(rf"^```text\n\$ nnx-mode {verb} (.*?)^```$", text, re.S | re.M)
     path, _, output = block.partition("\n")
-    assert nnx_mode("check", path).stdout == output
+    assert nnx_mode(verb, path).stdout == output
 
 
 def commands() -> str:
