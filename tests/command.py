@@ -1,6 +1,8 @@
 """The real command ``nnx-mode``, as users run it."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,37 @@ from conftest import ROOT
 
 COMMAND = (sys.executable, "-m", "flake8_nnx_mode")
 PLAIN = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+
+
+PROGRAMS = {
+    "flake8": (sys.executable, "-m", "flake8", "-j1"),
+    "nnx-mode": COMMAND,
+    "python": (sys.executable,),
+}
+"""What documentation calls them -> those of this environment."""
+
+
+def shown(page: str) -> list[tuple[str, str]]:
+    """Each command that a page shows after ``$``, and the output below it."""
+    steps = []
+    for block in re.findall(r"^```(?:console|text)\n(\$ .*?)^```$", page, re.M | re.S):
+        for step in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, _, output = step.partition("\n")
+            steps.append((command, output))
+    return steps
+
+
+def run_shown(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run what a page shows."""
+    program, *args = shlex.split(command)
+    return subprocess.run(
+        [*PROGRAMS[program], *args],
+        cwd=cwd,
+        capture_output=True,
+        encoding="utf-8",
+        env=PLAIN,
+        timeout=300,
+    )
 
 
 def nnx_mode(

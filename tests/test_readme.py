@@ -2,16 +2,12 @@
 
 import os
 import re
-import subprocess
-import sys
 
-import pytest
 from click.testing import CliRunner
 
-from command import nnx_mode
+from command import run_shown, shown
 from conftest import ROOT
 from flake8_nnx_mode.cli.main import main
-from flake8_nnx_mode.settings import EVAL_FLAGS, OPTIONS, TRAIN_FLAGS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,25 +20,16 @@ def test_two_set_up_commands() -> None:
 
 
 def test_the_first_screen_shows_what_the_first_command_prints() -> None:
-    (block,) = re.findall(r"^```console\n\$ (.*?)^```$", README, re.S | re.M)
-    command, _, output = block.partition("\n")
-    assert command in README.replace(block, "", 1), "the first set-up command"
-    lint = command.partition("flake8 ")[2].split()
-    done = subprocess.run(
-        [sys.executable, "-m", "flake8", "-j1", *lint], cwd=ROOT, capture_output=True, text=True
-    )
+    (command, output), *_ = shown(README)
+    assert command in README.replace(f"$ {command}", "", 1), "the first set-up command"
+    done = run_shown(command.partition(" && ")[2], ROOT)
     assert sorted(done.stdout.splitlines()) == sorted(output.splitlines())
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("page", "verb"), [("README.md", "check"), ("README.md", "map"), ("docs/map.md", "map")]
-)
-def test_the_command_prints_what_is_shown(page: str, verb: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    (block,) = re.findall(rf"^```text\n\$ nnx-mode {verb} (.*?)^```$", text, re.S | re.M)
-    path, _, output = block.partition("\n")
-    assert nnx_mode(verb, path).stdout == output
+def test_the_command_prints_what_is_shown() -> None:
+    (command, output) = next(step for step in shown(README) if "nnx-mode check" in step[0])
+    assert run_shown(command, ROOT).stdout == output
 
 
 def commands() -> str:
@@ -61,12 +48,6 @@ def test_the_help_is_written_down() -> None:
     if os.environ.get("WRITE_DOCS"):
         file.write_text(commands(), encoding="utf-8")
     assert file.read_text(encoding="utf-8") == commands(), "run it with WRITE_DOCS=1"
-
-
-def test_every_setting_is_explained() -> None:
-    table = README.partition("| setting |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.M) == [o.name for o in OPTIONS]
-    assert all(f"`{flag}`" in table for flag in TRAIN_FLAGS | EVAL_FLAGS)
 
 
 def test_contributing_names_every_room() -> None:

@@ -169,7 +169,8 @@ OPTIONS: tuple[Option, ...] = (
         "flax-version",
         "a string",
         _flax_version,
-        "The flax that the code is for: newest (default), installed, or a version.",
+        "The flax that the code is for: newest (default), installed, or a version. Rules about"
+        " later ones stay silent.",
     ),
     Option(
         "opt-in",
@@ -182,7 +183,7 @@ OPTIONS: tuple[Option, ...] = (
         "a string",
         _folder,
         "Where absolute imports of the project start; default: the nearest folder above a file"
-        " with a pyproject.toml, setup.cfg, setup.py or .git.",
+        " with a pyproject.toml, setup.cfg, setup.py or .git, and src in it.",
     ),
     Option(
         "read-packages",
