@@ -26,7 +26,7 @@ PROGRAMS = {
 def shown(page: str) -> list[tuple[str, str]]:
     """Each command that a page shows after ``$``, and the output below it."""
     steps = []
-    for block in re.findall(r"^```console\n(\$ .*?)^```$", page, re.M | re.S):
+    for block in re.findall(r"^```(?:console|text)\n(\$ .*?)^```$", page, re.M | re.S):
         for step in re.split(r"^\$ ", block, flags=re.M)[1:]:
             command, _, output = step.partition("\n")
             steps.append((command, output))

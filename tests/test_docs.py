@@ -28,18 +28,36 @@ from flake8_nnx_mode.settings import (
 )
 
 DOCS = ROOT / "docs"
-PAGES = [*ROOT.glob("*.md"), *DOCS.glob("*.md")]
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RULES: tuple[Entry | OwnCode, ...] = (*registry(), *OWN)
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 
-# -- The tutorial -------------------------------------------------------------------------------
+# -- What is shown ------------------------------------------------------------------------------
+
+TUTORIAL = "docs/tutorial.md"
+STEPS = [
+    (page, command, output)
+    for page, text in TEXTS.items()
+    for command, output in shown(text)
+    if page != TUTORIAL
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "output"), [step[1:] for step in STEPS], ids=[" ".join(step[:2]) for step in STEPS]
+)
+def test_commands_print_what_is_shown(command: str, output: str) -> None:
+    done = run_shown(command.removeprefix("pip install . && "), ROOT)
+    # Files come in the order of the folder, which is not the same everywhere.
+    assert sorted(_timeless(done.stdout).splitlines()) == sorted(_timeless(output).splitlines())
 
 
 def test_the_tutorial_is_what_happens(tmp_path: Path) -> None:
-    tutorial = TEXTS["docs/tutorial.md"]
-    for name, text in re.findall(r'^```python title="(.*?)"\n(.*?)^```$', tutorial, re.M | re.S):
+    for name, text in re.findall(
+        r'^```python title="(.*?)"\n(.*?)^```$', TEXTS[TUTORIAL], re.M | re.S
+    ):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    steps = shown(tutorial)
+    steps = shown(TEXTS[TUTORIAL])
     assert {command.split()[0] for command, _ in steps} == {"python", "nnx-mode", "flake8"}
     for command, output in steps:
         done = run_shown(command, tmp_path)

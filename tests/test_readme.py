@@ -5,7 +5,7 @@ import re
 
 from click.testing import CliRunner
 
-from command import run_shown, shown
+from command import shown
 from conftest import ROOT
 from flake8_nnx_mode.cli.main import main
 
@@ -19,17 +19,9 @@ def test_two_set_up_commands() -> None:
     assert second.startswith('pip install -e ".[dev]" && pytest')
 
 
-def test_the_first_screen_shows_what_the_first_command_prints() -> None:
-    (command, output), *_ = shown(README)
-    assert command in README.replace(f"$ {command}", "", 1), "the first set-up command"
-    done = run_shown(command.partition(" && ")[2], ROOT)
-    assert sorted(done.stdout.splitlines()) == sorted(output.splitlines())
-    assert done.returncode == 0
-
-
-def test_the_command_prints_what_is_shown() -> None:
-    (command, output) = next(step for step in shown(README) if "nnx-mode check" in step[0])
-    assert run_shown(command, ROOT).stdout == output
+def test_the_first_screen_shows_the_first_command() -> None:
+    (command, _), *_ = shown(README)
+    assert command in README.replace(f"$ {command}", "", 1)
 
 
 def commands() -> str:
