@@ -36,16 +36,14 @@ TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for
 
 TUTORIAL = "docs/tutorial.md"
 STEPS = [
-    (page, command, output)
+    pytest.param(command, output, id=f"{page}: {command}")
     for page, text in TEXTS.items()
     for command, output in shown(text)
     if page != TUTORIAL
 ]
 
 
-@pytest.mark.parametrize(
-    ("command", "output"), [step[1:] for step in STEPS], ids=[" ".join(step[:2]) for step in STEPS]
-)
+@pytest.mark.parametrize(("command", "output"), STEPS)
 def test_commands_print_what_is_shown(command: str, output: str) -> None:
     done = run_shown(command.removeprefix("pip install . && "), ROOT)
     # Files come in the order of the folder, which is not the same everywhere.
@@ -53,11 +51,10 @@ def test_commands_print_what_is_shown(command: str, output: str) -> None:
 
 
 def test_the_tutorial_is_what_happens(tmp_path: Path) -> None:
-    for name, text in re.findall(
-        r'^```python title="(.*?)"\n(.*?)^```$', TEXTS[TUTORIAL], re.M | re.S
-    ):
+    tutorial = TEXTS[TUTORIAL]
+    for name, text in re.findall(r'^```python title="(.*?)"\n(.*?)^```$', tutorial, re.M | re.S):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    steps = shown(TEXTS[TUTORIAL])
+    steps = shown(tutorial)
     assert {command.split()[0] for command, _ in steps} == {"python", "nnx-mode", "flake8"}
     for command, output in steps:
         done = run_shown(command, tmp_path)

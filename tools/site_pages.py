@@ -75,13 +75,24 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is no file in `docs/`."""
-    made = {page: (ROOT / name).read_text(encoding="utf-8") for name, page in SHOWN.items()}
+    made = {SHOWN.get(name, name): (ROOT / name).read_text("utf-8") for name in _outside()}
     made[INDEX] = index()
     for entries in pages().values():
         made.update((page, rule_markdown.page(entry)) for page, entry in entries.items())
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
     return files
+
+
+def _outside() -> set[str]:
+    """Files outside of `docs/` that are shown, or that a page links to."""
+    found = set(SHOWN)
+    for page in (*(ROOT / "docs").glob("*.md"), *(ROOT / name for name in SHOWN)):
+        for link in _LINK.findall(page.read_text("utf-8")):
+            file = (page.parent / link).resolve()
+            if file.is_file() and not file.is_relative_to(ROOT / "docs"):
+                found.add(file.relative_to(ROOT).as_posix())
+    return found
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -92,13 +103,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _linked(_moved(markdown), folder, others)
 
 
+_LINK = re.compile(r"(?<=\]\()[\w./-]+")
+"""Where a link leads, but for its `#place`."""
+
+
 def _moved(text: str) -> str:
     """Links between the root and `docs/`, which are one folder on the site."""
 
     def target(found: re.Match[str]) -> str:
-        return "](" + SHOWN.get(found[1], found[1].removeprefix("docs/"))
+        name = found[0].removeprefix("../").removeprefix("docs/")
+        return SHOWN.get(name, name)
 
-    return re.sub(r"\]\((?:\.\./)?([\w./-]+\.(?:md|json|svg))", target, text)
+    return _LINK.sub(target, text)
 
 
 _NOT_WORDS = r"^ *```.*?^ *```$|`[^`]*`|\[[^\]]*\]\([^)]*\)|^#.*?$"
