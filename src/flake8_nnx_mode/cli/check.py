@@ -109,7 +109,7 @@ def _beyond(
         click.echo(f"{file}: {plural(compared.hidden, 'finding')} hidden", err=True)
     if compared.stale:
         stale = f"{plural(len(compared.stale), 'entry')} no longer needed"
-        click.echo(f"{file}: {stale}; --write-baseline drops what is", err=True)
+        click.echo(f"{file}: {stale}; --write-baseline takes them out", err=True)
     return compared.files
 
 

@@ -57,8 +57,14 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
         facts, name = compiled.facts, compiled.within
         if name == "main" or project.is_for_tests(name) or _MEANT.search(name):
             continue
-        if facts.calls or facts.calls_argument:
+        if (facts.calls or facts.calls_argument) and not _evaluates(facts):
             yield facts
+
+
+def _evaluates(facts: FunctionFacts | LocalRun) -> bool:
+    """Whether it says ``model.eval()`` itself."""
+    told = facts.modes_set_by_call if isinstance(facts, FunctionFacts) else ()
+    return any(mode.name == "eval" for mode in told)
 
 
 def _constant(project: Project, use: Consumption) -> Iterator[ConstantKey]:

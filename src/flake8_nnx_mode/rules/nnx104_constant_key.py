@@ -16,9 +16,10 @@ take a key or an `nnx.Rngs` as an argument.
 ## When it stays silent
 In methods of construction, `main` and tests; inside `eval_shape`; when the key serves an initial
 carry, or is folded with something that varies; as the default where the caller gave none (NNX105);
-on the branch for evaluation; where the numbers become a Variable, or replace what has the wrong
-shape; for a seed that the object keeps; for `permutation` and `orthogonal`; in methods named for
-it (`initialize_carry`, `evaluate`, `summary`, `export`, `fixed_noise`).
+on the branch for evaluation, and in functions that say `model.eval()`; where the numbers become
+a Variable, or replace what has the wrong shape; for a seed that the object keeps; for `permutation`
+and `orthogonal`; in methods named for it (`initialize_carry`, `evaluate`, `summary`, `export`,
+`fixed_noise`).
 """
 
 from collections.abc import Iterator
