@@ -39,6 +39,8 @@ _ALTERS = re.compile(
     r"|\.\w+\.(?:append|extend|insert|setdefault)\("
 )
 """What changes modes of a model, or what it holds, in the text of a function."""
+_VIEWS = re.compile(r"\b(?:view|with_attributes)\([^()]*\)")
+"""What gives another model, and leaves the one that it is given as it is."""
 _ALTERS_BY_NAME = re.compile(
     r"(?:set|to|make)_eval|mode|freez|frozen|prepare|inject|replace|swap|add_|attach"
 )
@@ -91,7 +93,7 @@ class Handling(State):
         text = self._world.text_of(func)
         if text is None:
             return isinstance(func, Opaque | Given) and _ALTERS_BY_NAME.search(name) is not None
-        return _ALTERS.search(text) is not None
+        return _ALTERS.search(_VIEWS.sub("", text)) is not None
 
     def _change_model(
         self,

@@ -94,7 +94,7 @@ def _is_meant(module: ClassFacts, use: Consumption, key: Key) -> bool:
 def _remedy(project: Project, module: ClassFacts, function: Function, key: Key) -> Remedy | None:
     """Keep the stream and draw where the key is used, if it is drawn and used in simple ways."""
     draw, name = key.draw, key.attribute
-    if draw is None or name is None or draw.stream in (None, "default", "params"):
+    if draw is None or name is None or _for_noise(draw.stream) is None:
         return None
     if len(module.family) > 1 or module.assigns("rngs"):
         return None
@@ -148,10 +148,16 @@ def _message(key: Key) -> str:
         held = f"`self.{key.attribute}` was drawn once, when the module was built"
     else:
         held = f"`self.{key.attribute}` holds one key from the time the module was built"
+    stream = "dropout" if key.draw is None else _for_noise(key.draw.stream) or "dropout"
     return (
         f"{held}: every call gets the same noise; keep the stream (`self.rngs = rngs.fork()`) and"
-        " draw a key in this method (`self.rngs.dropout()`)"
+        f" draw a key in this method (`self.rngs.{stream}()`)"
     )
+
+
+def _for_noise(stream: str | None) -> str | None:
+    """``stream``, if that is one for the noise of a forward pass."""
+    return None if stream in ("default", "params") else stream
 
 
 RULE = Rule(
