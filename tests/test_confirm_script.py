@@ -25,6 +25,12 @@ SHOWN = ("shown", 0)
 NOT_SHOWN = ("not shown", 1)
 
 
+@pytest.fixture(autouse=True)
+def back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs here as in a child process goes to a folder of its own, and stays there."""
+    monkeypatch.chdir(Path.cwd())
+
+
 def outcome(text: str, code: str, span: Span, **pins: Recipe) -> Outcome:
     flags = dict(Settings().mode_flags)
     job = Job("/nowhere/code.py", text, "code", (), flags, pins, {}, ())
