@@ -360,6 +360,8 @@ ON_PATH = [
 
 def path(page: Page) -> list[tuple[str, str]]:
     """The layers on the path that is shown, and how each is called on it."""
+    # What is out of sight is not laid out, and has no text to read.
+    page.js("document.querySelectorAll('.row').forEach(r => r.style.contentVisibility = 'visible')")
     script = "return [...document.querySelectorAll('.row.on')].filter(r => !r.hidden)"
     shown = page.js(
         f"{script}.map(r => ['.name', '.steps'].map(s => r.querySelector(s)?.innerText ?? ''))"
