@@ -18,7 +18,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from flake8_nnx_mode.facts.tree import Layer, LayerCall, ModeFlag, Told
+from flake8_nnx_mode.facts.tree import Layer, LayerCall, ModeFlag, Told, walk
 from flake8_nnx_mode.settings import Settings
 
 _FLAGS = Settings().mode_flags
@@ -273,14 +273,6 @@ def _check_views(model: nnx.Module, result: Comparison) -> None:
     for of in mapped.keys() - unsaid:
         if said[of] != mapped[of]:
             result.wrong.append(f"view_info of {of}: {sorted(said[of])}, not {sorted(mapped[of])}")
-
-
-def _below(tree: Layer) -> Iterator[Layer]:
-    left = [tree]
-    while left:
-        layer = left.pop()
-        yield layer
-        left += layer.children
 
 
 def _wrong_builtin(module: Any, layer: Layer, vague: list[str], path: str) -> Iterator[str]:
@@ -541,7 +533,7 @@ def followed(watch: Watch, tree: Layer, result: Comparison) -> None:
     vague: dict[str, None] = {}
     layers = _Layers(tree, result)
     calls: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-    for layer in _below(tree):
+    for layer in walk([tree]):
         for call in layer.calls:
             calls[_of_call(call)].append(layer.of)
     for seen in watch.seen:
@@ -572,7 +564,7 @@ class _Layers:
     def __init__(self, tree: Layer, result: Comparison) -> None:
         self._met = result.met
         self._by_class: dict[str, list[Layer]] = defaultdict(list)
-        for layer in _below(tree):
+        for layer in walk([tree]):
             self._by_class[layer.of].append(layer)
 
     def of(self, module: nnx.Module) -> list[Layer]:

@@ -11,10 +11,9 @@ import pytest
 
 from command import nnx_mode, on_a_terminal
 from flake8_nnx_mode.engine import FolderSettings
-from flake8_nnx_mode.facts.tree import Layer
+from flake8_nnx_mode.facts.tree import Layer, walk
 from flake8_nnx_mode.lint import Linter
 from flake8_nnx_mode.maps import trees
-from flake8_nnx_mode.report.map_shared import walk
 
 PARTS = """
 import jax

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flake8_nnx_mode.facts.layers import Reader, place_of
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.tree import Layer, LayerFinding, Place
+from flake8_nnx_mode.facts.tree import Layer, LayerFinding, Place, walk
 from flake8_nnx_mode.facts.values import ClassDefinition
 from flake8_nnx_mode.lint import Linter
 from flake8_nnx_mode.model import Position, Span
@@ -79,17 +79,9 @@ def _outermost(reader: Reader, classes: list[ClassDefinition]) -> list[Layer]:
     for of in reversed(classes):
         if place_of(of) not in held:
             models[place_of(of)] = model = reader.model(of)
-            held |= {layer.defined for layer in _below(model)}
+            held |= {layer.defined for layer in walk(model.children)}
     found = [models[place] for place in reversed(models) if place not in held]
     return found or [reader.model(of) for of in classes]
-
-
-def _below(model: Layer) -> Iterator[Layer]:
-    stack = list(model.children)
-    while stack:
-        layer = stack.pop()
-        yield layer
-        stack += layer.children
 
 
 # -- findings ------------------------------------------------------------------------------------
@@ -97,7 +89,7 @@ def _below(model: Layer) -> Iterator[Layer]:
 
 def _with_findings(models: list[Layer], linter: Linter) -> list[Layer]:
     """``models`` with what is reported in the files of their classes."""
-    every = [layer for model in models for layer in (model, *_below(model))]
+    every = list(walk(models))
     calls: dict[Path, set[Span]] = defaultdict(set)
     for call in (call for layer in every for call in layer.calls):
         calls[call.place.path].add(Span(call.place.start, call.end))

@@ -3,8 +3,8 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from flake8_nnx_mode.facts import flax_api, models
@@ -16,12 +16,12 @@ from flake8_nnx_mode.facts.construction import (
     Slot,
     slots_of,
 )
-from flake8_nnx_mode.facts.events import BaseCall, FunctionFacts, MethodCall, ModuleCall
 from flake8_nnx_mode.facts.handling import label_of
 from flake8_nnx_mode.facts.library import top_package
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.tree import How, Layer, LayerCall, LayerKind, ModeFlag, Place, Told
+from flake8_nnx_mode.facts.uses import LayerUse, Methods, Uses, tag
 from flake8_nnx_mode.facts.values import (
     ANY_MODULE,
     NONE,
@@ -43,23 +43,17 @@ from flake8_nnx_mode.facts.values import (
     Value,
     choose,
     contained,
-    is_structural,
     options,
     traits_of,
 )
-from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Anchor, Book
-from flake8_nnx_mode.syntax.chapter import Chapter, Part
-from flake8_nnx_mode.syntax.outline import Function
+from flake8_nnx_mode.syntax.chapter import Chapter
 
 _ANNOTATED = "by an annotation, which lets subclasses in"
 _KEPT = re.compile(r"(?P<negated>not )?self\.(?P<name>\w+)")
 """A mode that an object keeps, as it is handed on."""
-_INDEX = re.compile(r"\[[^]]*\]$")
 _ZERO = (Constant(0), Constant(0.0))
-_TAG = "#"
-"""The argument by which a run over a method knows a layer: how its parent holds it."""
 _MOST_LAYERS = 50_000
 _DEEPEST_TREE = 100
 """Layers within layers; what shows or reads a tree may go no deeper."""
@@ -81,17 +75,6 @@ _INNER_LAYERS = frozenset(
     "backward_rnn cell forward_rnn key key_ln layers lora out query query_ln value".split()
 )
 """Attributes of layers of Flax that are layers."""
-_METHODS_OF_DATA = frozenset(
-    name
-    for names in (
-        *(dir(of) for of in (str, list, dict, set)),
-        "all any argmax argmin argsort astype at conj cumsum dot flatten get_value max mean min"
-        " prod ravel repeat reshape round squeeze std sum swapaxes take tolist transpose"
-        " var".split(),
-    )
-    for name in names
-)
-"""Methods that say nothing of what has them: arrays, containers and strings do."""
 
 
 class _Spec(NamedTuple):
@@ -101,58 +84,6 @@ class _Spec(NamedTuple):
     value: Value
     maybe: bool
     held: Held | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A place where a class calls one of its layers."""
-
-    path: str
-    """Which one: how it holds it."""
-    method: str
-    """Its own method."""
-    place: Place
-    end: Position
-    args: Arguments
-    texts: Mapping[str | int, str]
-    """What is written for each argument, by name or position."""
-    name: str
-    """The method of the layer that is called."""
-    has_mode: bool
-    """Whether its own method has a mode to hand on."""
-
-
-@dataclass(slots=True)
-class _Acts:
-    """What the methods of a class do that run after construction."""
-
-    forward: list[tuple[Book, Function, FunctionFacts]] = field(default_factory=list)
-    calls: dict[str, list[_Call]] = field(default_factory=lambda: defaultdict(list))
-    """By the path of the layer."""
-    streams: set[str] = field(default_factory=set)
-    samples: bool = False
-    """Whether it draws numbers, from whatever key."""
-    written: set[str] = field(default_factory=set)
-    """The attributes that it writes."""
-
-    @property
-    def known(self) -> bool:
-        """Whether all of the methods could be read."""
-        return all(found.known for _, _, found in self.forward)
-
-    def calls_of(self, path: str) -> list[_Call]:
-        """The calls of a layer, also those of any element of a list that it is in."""
-        every = _INDEX.sub("[*]", path)
-        return [*self.calls.get(path, ()), *(self.calls.get(every, ()) if every != path else ())]
-
-    def reads(self, name: str) -> bool:
-        """Whether an attribute is read."""
-        return any(read.name == name for _, _, found in self.forward for read in found.reads)
-
-    def mentions(self, path: str) -> bool:
-        """Whether an attribute, or what is in it, may be used in ways that are not followed."""
-        name = re.split(r"[.[]", path)[0]
-        return "*" in name or any(b.mentions(f, name) for b, f, _ in self.forward)
 
 
 _Reading = Generator[_Spec, Layer, Layer]
@@ -165,8 +96,7 @@ class Reader:
         """Read them as ``project`` sees them."""
         self._project = project
         self._constructions = Constructions(project)
-        self._acts: dict[object, _Acts] = {}
-        self._spans: dict[Chapter, dict[Part, Span]] = defaultdict(dict)
+        self._methods = Methods(project, self._constructions)
         self._above: list[tuple[ClassDefinition, Arguments | None]] = []
         self._classes: dict[Place, ClassDefinition] = {}
         self._slots: list[Slot] = []
@@ -366,23 +296,23 @@ class Reader:
         built = built or self._constructions.build(facts, args)
         if isinstance(spec.value, Instance):
             built.put_parts(spec.value.parts)
-        acts = self._acts_of(facts, built)
+        uses = self._methods.uses(facts, self._tagged(built))
         base = min(facts.ancestry.builtins & flax_api.LAYERS, default="")
         if base in flax_api.MODES:
             layer = self._with_mode(layer, base, flax_api.MODES[base], built.base_args)
-        kind, note = self._kind(facts, built, acts, layer)
+        kind, note = self._kind(facts, built, uses, layer)
         parts = list(self._parts(base, built.base_args)) if base else []
         for part in self._held_by(built):
-            if not _is_sure(part) and f"{part.name}[*]" in acts.calls:
+            if not _is_sure(part) and f"{part.name}[*]" in uses.calls:
                 part = part._replace(name=f"{part.name}[*]")
-            if _is_sure(part) or part.name in acts.calls:
+            if _is_sure(part) or part.name in uses.calls:
                 parts.append(part)
         places = self._places_built(parts)
         shared = _shared(parts)
         children = []
         for part in parts:
             names = shared[part.name]
-            child = self._with_calls((yield part), names, acts)
+            child = self._with_calls((yield part), names, uses)
             if part.name != names[0]:
                 child = replace(child, note=f"the same object as `{names[0]}`", children=())
             anchor = None if part.held is None else part.held.anchor
@@ -393,26 +323,26 @@ class Reader:
             layer,
             kind=kind,
             note="; ".join(filter(None, (annotated, note))),
-            flags=tuple(self._flags(facts, built, acts, layer)),
-            streams=tuple(sorted(acts.streams.union(layer.streams))),
+            flags=tuple(self._flags(facts, built, uses, layer)),
+            streams=tuple(sorted(uses.streams.union(layer.streams))),
             children=tuple(children),
         )
 
-    def _with_calls(self, layer: Layer, paths: Sequence[str], acts: _Acts) -> Layer:
+    def _with_calls(self, layer: Layer, paths: Sequence[str], uses: Uses) -> Layer:
         """A layer as its parent calls it, and those that a layer of Flax is made of."""
-        every = [call for path in paths for call in acts.calls_of(path)]
+        every = [call for path in paths for call in uses.calls_of(path)]
         calls = tuple(self._called(layer, call) for call in every)
-        called = True if calls else None if any(map(acts.mentions, paths)) else False
+        called = True if calls else None if any(map(uses.mentions, paths)) else False
         children = layer.children
         if layer.module == "flax.nnx":
             inner = (
-                self._with_calls(c, [f"{path}.{c.name}" for path in paths], acts) for c in children
+                self._with_calls(c, [f"{path}.{c.name}" for path in paths], uses) for c in children
             )
             # Without calls in sight, they are called as a layer of Flax calls what it is made of.
             children = tuple(c if c.calls else replace(c, called=called) for c in inner)
         return replace(layer, calls=calls, called=called, children=children)
 
-    def _called(self, layer: Layer, call: _Call) -> LayerCall:
+    def _called(self, layer: Layer, call: LayerUse) -> LayerCall:
         """One call of a layer, and what it tells it."""
         taken = self._taken(layer, call)
         flags = {flag.name: flag for flag in layer.flags if flag.by == "call"}
@@ -422,7 +352,7 @@ class Reader:
         told = (self._told(flags[name], taken[name], call) for name in flags if name in taken)
         return LayerCall(call.method, call.name, call.place, call.end, tuple(told))
 
-    def _taken(self, layer: Layer, call: _Call) -> dict[str, int | None]:
+    def _taken(self, layer: Layer, call: LayerUse) -> dict[str, int | None]:
         """The mode flags that a method of a layer takes, with their positions."""
         if layer.defined is not None:
             facts = self._project.class_facts(self._classes[layer.defined])
@@ -439,7 +369,7 @@ class Reader:
         given = (name for name, _ in call.args.keywords)
         return {name: None for name in given if name in self._project.settings.mode_flags}
 
-    def _told(self, flag: ModeFlag, position: int | None, call: _Call) -> Told:
+    def _told(self, flag: ModeFlag, position: int | None, call: LayerUse) -> Told:
         value = call.args.get(flag.name, position)
         text = call.texts.get(flag.name) or call.texts.get(-1 if position is None else position, "")
         if not text and isinstance(value, Flag | Constant):  # of `partial(self.block, train=train)`
@@ -466,13 +396,6 @@ class Reader:
 
     # -- what the methods of a class do ------------------------------------------------------
 
-    def _acts_of(self, facts: ClassFacts, built: Built) -> _Acts:
-        tagged = self._tagged(built)
-        key = (facts.definition, frozenset(tagged.items()))
-        if key not in self._acts:
-            self._acts[key] = self._find_acts(facts, tagged)
-        return self._acts[key]
-
     def _tagged(self, built: Built) -> Known:
         """The attributes of an object as its methods are to see them: layers know their names."""
         found: dict[str, Value] = {}
@@ -491,9 +414,9 @@ class Reader:
             case Instance(Symbol("flax.nnx.Sequential"), args):
                 inner = _layers_of(args)
                 layers = tuple(self._with_tags(f"{path}.{n}", v) for n, v in inner.items())
-                return Instance(value.of, Arguments(layers, _tag(path), open=args is None))
+                return Instance(value.of, Arguments(layers, tag(path), open=args is None))
             case Instance(of):
-                return Instance(of, Arguments((), _tag(path)))
+                return Instance(of, Arguments((), tag(path)))
             case Choice(parts):
                 return choose(*(self._with_tags(path, part) for part in parts))
             case Items(elements, ordered):
@@ -513,76 +436,10 @@ class Reader:
                 )
             case _ if self._is_vague(value):
                 # If it is called, or what is in it, it is a layer, or a list or dict of them.
-                some = Instance(ANY_MODULE.of, Arguments((), _tag(path)))
-                inner_one = Instance(ANY_MODULE.of, Arguments((), _tag(f"{path}[*]")))
+                some = Instance(ANY_MODULE.of, Arguments((), tag(path)))
+                inner_one = Instance(ANY_MODULE.of, Arguments((), tag(f"{path}[*]")))
                 return Choice((some, Items((inner_one,)), Table(((None, inner_one),))))
         return value
-
-    def _find_acts(self, facts: ClassFacts, tagged: Known) -> _Acts:
-        acts = _Acts()
-        pending: list[tuple[ClassDefinition, Function, Known]] = []
-        pending += ((definition, function, {}) for definition, function in _forward_methods(facts))
-        seen = {(function, frozenset[object]()) for _, function, _ in pending}
-        for definition, function, given in pending:  # which grows
-            found = self._constructions.run(facts, definition, function, given, tagged)
-            acts.forward.append((definition.book, function, found))
-            self._add(acts, definition, function, found)
-            for event in found.on_self:
-                called = _called_by(facts, definition, event)
-                if called is not None:
-                    layers = {n: v for n, v in called[2].items() if is_structural(v)}
-                    key = (called[1], frozenset(layers.items()))
-                    if key not in seen:
-                        seen.add(key)
-                        pending.append((*called[:2], layers))
-        return acts
-
-    def _add(
-        self, acts: _Acts, definition: ClassDefinition, function: Function, found: FunctionFacts
-    ) -> None:
-        for call in self._calls(definition.book, function, found):
-            acts.calls[call.path].append(call)
-        acts.streams |= {draw.stream or "?" for draw in found.draws}
-        of_layers = {call.node.at for call in _called_in(found)}
-        acts.samples |= any(
-            use.draws and use.anchor.at not in of_layers for use in found.consumptions
-        )
-        acts.written |= {write.name for write in found.writes}
-
-    def _calls(self, book: Book, function: Function, found: FunctionFacts) -> Iterator[_Call]:
-        """What a method calls of the object's layers, with the words that stand there."""
-        calls = [(call, paths) for call in _called_in(found) if (paths := _paths(call))]
-        chapter = book.chapter(function) if calls else None
-        if chapter is None:
-            return
-        has_mode = any(map(self._project.is_mode_flag, function.parameters))
-        wanted = [(call.node.at, "") for call, _ in calls]
-        wanted += [(argument.at, "value") for call, _ in calls for argument in call.node.args]
-        spans = self._spans_in(chapter, wanted)
-
-        def text(argument: code.Argument) -> str:
-            span = spans[argument.at, "value"]
-            written = book.text[book.lines.offset(span.start) : book.lines.offset(span.end)]
-            return " ".join(written.split())
-
-        for call, paths in calls:
-            texts: dict[str | int, str] = dict(enumerate(map(text, call.node.plain)))
-            texts.update((a.keyword, text(a)) for a in call.node.args if a.keyword is not None)
-            name = "__call__" if isinstance(call, ModuleCall) else call.name
-            span = spans[call.node.at, ""]
-            place = Place(book.path, span.start)
-            for path in paths:
-                yield _Call(
-                    *(path, function.name, place, span.end, call.args, texts, name), has_mode
-                )
-
-    def _spans_in(self, chapter: Chapter, wanted: Iterable[Part]) -> Mapping[Part, Span]:
-        """Where code stands; each chapter is asked once for the same."""
-        known = self._spans[chapter]
-        missing = [part for part in wanted if part not in known]
-        if missing:
-            known.update(chapter.spans(missing))
-        return known
 
     def _places_built(self, specs: Iterable[_Spec]) -> dict[Anchor, Place]:
         """Where an object's attributes are assigned."""
@@ -596,7 +453,8 @@ class Reader:
                 anchors[chapter].append(spec.held.anchor)
         found = {}
         for chapter, several in anchors.items():
-            spans = self._spans_in(chapter, [(anchor.at, anchor.part) for anchor in several])
+            wanted = [(anchor.at, anchor.part) for anchor in several]
+            spans = self._methods.spans_in(chapter, wanted)
             for anchor in several:
                 found[anchor] = Place(books[chapter].path, spans[anchor.at, anchor.part].start)
         return found
@@ -604,19 +462,19 @@ class Reader:
     # -- what a class is ---------------------------------------------------------------------
 
     def _kind(
-        self, facts: ClassFacts, built: Built, acts: _Acts, base: Layer
+        self, facts: ClassFacts, built: Built, uses: Uses, base: Layer
     ) -> tuple[LayerKind, str]:
         """What it does itself, whatever it holds; and what else there is to know.
 
         ``base`` is what it is as a layer of Flax.
         """
-        written = [name for name in sorted(acts.written) if self._is_variable(built.value(name))]
+        written = [name for name in sorted(uses.written) if self._is_variable(built.value(name))]
         writes = f"its calls write {', '.join(f'`{name}`' for name in written)}" if written else ""
-        if acts.streams or acts.samples:
+        if uses.streams or uses.samples:
             return "stochastic", writes
         if not facts.ancestry.known:
             return "unknown", "one of its base classes is not known"
-        if not acts.known or not built.complete:
+        if not uses.known or not built.complete:
             return "unknown", "its code is not understood"
         more = "may hold more: attributes may be set by computed names, or elsewhere"
         note = more if models.is_dynamic(facts, named=False) else ""
@@ -639,12 +497,12 @@ class Reader:
         return None if known is None or not facts.ancestry.known else tuple(sorted(known))
 
     def _flags(
-        self, facts: ClassFacts, built: Built, acts: _Acts, base: Layer
+        self, facts: ClassFacts, built: Built, uses: Uses, base: Layer
     ) -> Iterator[ModeFlag]:
         """The modes that its calls take, and those that it keeps."""
         polarity = self._project.settings.mode_flags
         seen = set()
-        for _, function, found in sorted(acts.forward, key=lambda f: f[1].name != "__call__"):
+        for _, function, found in sorted(uses.forward, key=lambda f: f[1].name != "__call__"):
             for parameter in function.parameters[1:]:
                 name = parameter.name
                 if name in seen or not self._project.is_mode_flag(parameter):
@@ -662,7 +520,7 @@ class Reader:
             if name in polarity and name not in seen:
                 seen.add(name)
                 default = self._kept_first(facts, built, name)
-                read = acts.reads(name) if acts.known else None
+                read = uses.reads(name) if uses.known else None
                 yield ModeFlag(name, _means(polarity[name]), "attribute", default, read)
 
     def _kept_first(self, facts: ClassFacts, built: Built, name: str) -> str:
@@ -759,26 +617,6 @@ def _streams_in(value: Value) -> Value | None:
     return None
 
 
-def _tag(path: str) -> tuple[tuple[str, Value], ...]:
-    return ((_TAG, Constant(path)),)
-
-
-def _called_in(found: FunctionFacts) -> list[ModuleCall | MethodCall]:
-    return [*found.calls, *found.methods_called]
-
-
-def _paths(call: ModuleCall | MethodCall) -> list[str]:
-    """The layers that a call may be of, as the object holds them."""
-    found: dict[str, None] = {}
-    of_data = isinstance(call, MethodCall) and call.name in _METHODS_OF_DATA
-    for option in options(call.receiver if isinstance(call, MethodCall) else call.child):
-        if isinstance(option, Instance) and option.made_with is not None:
-            tag = option.made_with.get(_TAG)
-            if isinstance(tag, Constant) and not (of_data and option.of == ANY_MODULE.of):
-                found[str(tag.value)] = None
-    return list(found)
-
-
 def _is_sure(spec: _Spec) -> bool:
     """Whether it is a module, or was made with what modules are made with."""
     if isinstance(spec.value, Instance):
@@ -801,37 +639,6 @@ def _is_annotated(value: Value) -> bool:
 
 def _means(train_like: bool) -> Literal["train", "eval"]:
     return "train" if train_like else "eval"
-
-
-def _forward_methods(facts: ClassFacts) -> Iterator[tuple[ClassDefinition, Function]]:
-    """The methods that run after construction, without those that are overridden."""
-    seen: set[str] = set()
-    for definition in facts.ancestry.classes:
-        for name, function in definition.outline.methods.items():
-            if name not in seen and facts.is_forward(function) and name != "set_view":
-                yield definition, function
-        seen |= definition.outline.methods.keys()
-
-
-def _called_by(
-    facts: ClassFacts, definition: ClassDefinition, event: object
-) -> tuple[ClassDefinition, Function, Known] | None:
-    """The method of self that a method of ``definition`` calls, and with what."""
-    match event:
-        case MethodCall(name=name, args=args):
-            found = facts.find_method(name)
-        case BaseCall(name, None, args):
-            classes = facts.ancestry.classes
-            above = classes[classes.index(definition) + 1 :]
-            methods = ((base, base.outline.methods.get(name)) for base in above)
-            found = next(((base, f) for base, f in methods if f is not None), None)
-        case _:
-            return None
-    if found is None:
-        return None
-    named = found[1].as_called(bound=True)
-    given = ((p.name, args.get(p.name, index)) for index, p in named)
-    return *found, {name: value for name, value in given if value is not None}
 
 
 def place_of(of: ClassDefinition) -> Place:

@@ -1,5 +1,6 @@
 """The tree of a model: its layers, where each mode goes, and what each layer draws."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -101,3 +102,15 @@ class LayerFinding:
     code: str
     message: str
     place: Place
+
+
+def walk(models: Iterable[Layer]) -> Iterator[Layer]:
+    """All layers, in the order in which a tree shows them."""
+    left = [iter(models)]
+    while left:
+        layer = next(left[-1], None)
+        if layer is None:
+            left.pop()
+        else:
+            yield layer
+            left.append(iter(layer.children))

@@ -10,9 +10,8 @@ from string import Template
 from typing import TextIO
 
 from flake8_nnx_mode import __version__
-from flake8_nnx_mode.facts.tree import Layer
+from flake8_nnx_mode.facts.tree import Layer, walk
 from flake8_nnx_mode.report.map_json import described
-from flake8_nnx_mode.report.map_shared import walk
 from flake8_nnx_mode.report.names import known
 from flake8_nnx_mode.report.wording import one_line, plural
 

@@ -1,11 +1,11 @@
 """What the formats of ``nnx-mode map`` say alike."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from flake8_nnx_mode.facts.tree import Layer, LayerKind, Place
+from flake8_nnx_mode.facts.tree import Layer, LayerKind, Place, walk
 from flake8_nnx_mode.report.wording import plural
 
 
@@ -18,18 +18,6 @@ def shown(path: Path) -> str:
 def place(where: Place) -> str:
     """``path:line``."""
     return f"{shown(where.path)}:{where.start.line}"
-
-
-def walk(models: Iterable[Layer]) -> Iterator[Layer]:
-    """All layers, in the order in which a tree shows them."""
-    left = [iter(models)]
-    while left:
-        layer = next(left[-1], None)
-        if layer is None:
-            left.pop()
-        else:
-            yield layer
-            left.append(iter(layer.children))
 
 
 def summary(models: Sequence[Layer]) -> str:
