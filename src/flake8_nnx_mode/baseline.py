@@ -26,7 +26,7 @@ from flake8_nnx_mode.codes import NOT_ANALYSED, OWN
 from flake8_nnx_mode.lint import Checked
 from flake8_nnx_mode.model import Finding, Span
 from flake8_nnx_mode.syntax.outline import FunctionNode, inner_statements
-from flake8_nnx_mode.syntax.text import LineTable, parsed
+from flake8_nnx_mode.syntax.text import UNPARSABLE, LineTable, parsed
 
 _VERSION = 1
 _LONGEST = 200
@@ -261,7 +261,7 @@ class _Code:
         self._lines = LineTable(text)
         try:
             tree = parsed(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except UNPARSABLE:
             tree = ast.Module([], [])
         self._scopes = _scopes(tree)
         self._bounds = _bounds(tree, self._lines)

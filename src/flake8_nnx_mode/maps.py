@@ -13,6 +13,7 @@ from flake8_nnx_mode.lint import Linter
 from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.settings import SettingsError
 from flake8_nnx_mode.syntax.book import Book
+from flake8_nnx_mode.syntax.text import UNPARSABLE
 
 _ABOUT_CALLS = "NNX2"
 """The rules about what layers are told."""
@@ -67,7 +68,7 @@ def _project(linter: Linter, path: Path) -> Project:
         raise MapError(f"{path}: cannot be read: {error.strerror}") from None
     except SyntaxError as error:
         raise MapError(f"{path}:{error.lineno}: cannot be parsed: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
+    except UNPARSABLE as error:
         raise MapError(f"{path}: cannot be parsed: {error}") from None
 
 
@@ -109,7 +110,7 @@ def _findings(
         return
     try:
         nodes = [of.node for of in Book(file, checked.text).outline.classes]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNPARSABLE:
         return
     classes = {
         Span(Position(node.lineno, node.col_offset), Position((node.end_lineno or 0) + 1, 0))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flake8_nnx_mode.confirm.pins import arguments
 from flake8_nnx_mode.files import python_files
-from flake8_nnx_mode.syntax.text import parsed
+from flake8_nnx_mode.syntax.text import UNPARSABLE, parsed
 
 _MOST_FILES = 2_000
 _MOST_BYTES = 20_000_000
@@ -97,7 +97,7 @@ def _contents(path: Path) -> bytes:
 def _read_calls(data: bytes) -> _Calls:
     try:
         tree = parsed(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNPARSABLE:
         return _Calls({}, frozenset())
     calls: dict[str, list[ast.Call]] = {}
     classes = set()

@@ -268,10 +268,11 @@ class _Construction:
                 continue
             surely = sure and holds is True
             match event:
+                case AttributeWrite(whole=False, path=""):
+                    pass
                 case AttributeWrite(whole=False, path=path):
                     part = self._resolved(event.value, known)
-                    if path:
-                        self._built.put_in(event.name, path, part, sure=surely)
+                    self._built.put_in(event.name, path, part, sure=surely)
                 case AttributeWrite() | ComputedWrite():
                     self._write(definition.book, event, known, sure=surely, truth=truth)
                 case BaseCall():
@@ -359,8 +360,9 @@ class _Construction:
                 args = args if every is None else every
                 args = self._resolved_in(args, known, depth - 1) if args and depth else None
                 made = None if value.made is None else replace(value.made, args=None)
-                parts = tuple((p, self._resolved(v, known, depth - 1)) for p, v in value.parts)
-                return replace(value, made_with=args, made=made, parts=parts if depth else ())
+                parts = value.parts if depth else ()
+                parts = tuple((p, self._resolved(v, known, depth - 1)) for p, v in parts)
+                return replace(value, made_with=args, made=made, parts=parts)
             case Partial(func, args):
                 return Partial(self._resolved(func, known), self._resolved_in(args, known, depth))
             case Choice(parts):

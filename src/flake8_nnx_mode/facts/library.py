@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flake8_nnx_mode.facts.values import ModuleFile
 from flake8_nnx_mode.syntax.book import Book
-from flake8_nnx_mode.syntax.text import decoded
+from flake8_nnx_mode.syntax.text import UNPARSABLE, decoded
 
 _MOST_BOOKS = 256
 _ROOT_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
@@ -170,5 +170,5 @@ def _open(path: Path) -> Book | None:
 def _read(path: Path) -> Book | None:
     try:
         return Book(path, decoded(path.read_bytes()))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+    except (OSError, *UNPARSABLE):
         return None  # what it defines is unknown; its own lint run says what is wrong with it

@@ -31,6 +31,7 @@ from flake8_nnx_mode.syntax.outline import (
     Imported,
     Scope,
 )
+from flake8_nnx_mode.syntax.text import UNPARSABLE
 
 _BUILTINS = frozenset(
     "abs bool classmethod dict enumerate False float getattr hasattr int isinstance iter len"
@@ -231,7 +232,7 @@ class Names:
             case ast.Constant(value=str(text)):
                 try:
                     return self.annotation(book, scope, ast.parse(text, mode="eval").body)
-                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                except UNPARSABLE:
                     return UNKNOWN
             case ast.BinOp(op=ast.BitOr()):
                 sides: list[ast.expr] = []

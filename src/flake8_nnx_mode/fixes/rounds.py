@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flake8_nnx_mode.fixes.apply import applied
 from flake8_nnx_mode.model import Finding, Fix
-from flake8_nnx_mode.syntax.text import parsed
+from flake8_nnx_mode.syntax.text import UNPARSABLE, parsed
 
 Lint = Callable[[str], list[Finding]]
 
@@ -91,7 +91,7 @@ class _Round:
         text, _ = applied(self._text, _fixes(findings))
         try:
             parsed(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except UNPARSABLE:
             return "the file would no longer parse"
         left = self._lint(text)
         harm = self._harm(findings, left)

@@ -30,6 +30,10 @@ def decoded(data: bytes) -> str:
         raise SyntaxError(str(error)) from None
 
 
+UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What ``parsed`` raises: it is not Python, or too much of it."""
+
+
 def parsed(text: str | bytes) -> ast.Module:
     """``ast.parse`` without its warnings, which are for who lints that file.
 
