@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import measure
+import samples
+
 from flake8_nnx_mode import engine
 from flake8_nnx_mode.model import Finding
 from flake8_nnx_mode.selection import DEFAULT, EVERYTHING, Selection
 from flake8_nnx_mode.settings import Settings
-
-import measure
-import samples
 
 SIZES = (1, 4, 16, 64)
 DEPTHS = (1, 3, 10, 30, 100)

@@ -74,7 +74,9 @@ def in_turn(
     return compared(pairs)
 
 
-def command(arguments: Sequence[str], folder: Path | None = None, status: Sequence[int] = (0, 1)) -> Cost:
+def command(
+    arguments: Sequence[str], folder: Path | None = None, status: Sequence[int] = (0, 1)
+) -> Cost:
     """Run a command with its output thrown away; what it and its processes cost.
 
     Raises:
@@ -94,7 +96,9 @@ def command(arguments: Sequence[str], folder: Path | None = None, status: Sequen
 
 def _command(pipe: Any, arguments: list[str], folder: Path | None) -> None:
     """In a process of its own: memory is told of all children together."""
-    done = subprocess.run(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+    )
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cost = Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
     pipe.send((done.returncode, done.stderr.decode(errors="replace"), cost))
