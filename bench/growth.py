@@ -10,7 +10,6 @@ from pathlib import Path
 
 import measure
 import samples
-
 from flake8_nnx_mode import engine
 from flake8_nnx_mode.model import Finding
 from flake8_nnx_mode.selection import DEFAULT, EVERYTHING, Selection
