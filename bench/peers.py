@@ -35,12 +35,12 @@ def main(rounds: int, every: int) -> None:
 
 
 def _commands(names: list[str], folder: str) -> Iterator[tuple[str, list[str]]]:
-    for what, python, extra in (
-        ("flake8-nnx-mode", environments.ours(), []),
-        ("TorchFix", environments.python("torchfix", "flake8", "torchfix"), []),
-        ("flake8-async", environments.python("async", "flake8", "flake8-async"), []),
+    for what, python in (
+        ("flake8-nnx-mode", environments.ours()),
+        ("TorchFix", environments.python("torchfix", "flake8", "torchfix")),
+        ("flake8-async", environments.python("async", "flake8", "flake8-async")),
     ):
-        yield what, [python, "-m", "flake8", *_OPTIONS, *extra, *names]
+        yield what, [python, "-m", "flake8", *_OPTIONS, *names]
     fixit = environments.python("fixit", "fixit")
     yield "Fixit (instead)", [fixit, "-m", "fixit", "--quiet", "lint", folder]
 
