@@ -229,12 +229,7 @@ class ClassFacts:
     @cached_property
     def family(self) -> tuple[ClassDefinition, ...]:
         """Itself, its bases, and the subclasses in its own file."""
-        subclasses = (
-            other.definition
-            for other in self.project.classes(self.book)
-            if other is not self and self.definition in other.ancestry.classes
-        )
-        return (*self.ancestry.classes, *subclasses)
+        return (*self.ancestry.classes, *self.project.subclasses(self.definition))
 
     # -- methods ---------------------------------------------------------------------------
 

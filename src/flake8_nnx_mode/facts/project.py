@@ -66,6 +66,8 @@ class Project:
         self.library = Library(book, settings.project_root, settings.read_packages)
         self.names = Names(self.library)
         self._classes: dict[ClassDefinition, ClassFacts] = {}
+        self._classes_of: dict[Book, list[ClassFacts]] = {}
+        self._subclasses: dict[Book, dict[ClassDefinition, list[ClassDefinition]]] = {}
         self._may_write: dict[Function, frozenset[str]] = {}
         self._written: dict[Function, dict[str, bool] | None] = {}
         self._kinds_busy: set[ClassDefinition] = set()
@@ -92,7 +94,22 @@ class Project:
 
     def classes(self, book: Book) -> list[ClassFacts]:
         """All classes of a file."""
-        return [self.class_facts(ClassDefinition(book, c)) for c in book.outline.classes]
+        known = self._classes_of.get(book)
+        if known is None:
+            definitions = (ClassDefinition(book, outline) for outline in book.outline.classes)
+            known = self._classes_of[book] = [self.class_facts(of) for of in definitions]
+        return known
+
+    def subclasses(self, definition: ClassDefinition) -> Sequence[ClassDefinition]:
+        """The classes that build on one in its own file; each file is gone through once."""
+        known = self._subclasses.get(definition.book)
+        if known is None:
+            known = self._subclasses[definition.book] = {}
+            for facts in self.classes(definition.book):
+                for base in facts.ancestry.classes:
+                    if base != facts.definition:
+                        known.setdefault(base, []).append(facts.definition)
+        return known.get(definition, ())
 
     @cached_property
     def modules(self) -> list[ClassFacts]:
