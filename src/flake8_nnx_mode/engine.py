@@ -231,6 +231,7 @@ def _check(book: "Book", settings: Settings, selection: Selection) -> Iterator[F
                 yield from _run(entry, project)
             except Exception as error:  # one rule that fails does not silence the others
                 failure = failure or _not_analysed(error, book.text)
+    project.forget()
     if failure is not None:
         yield failure
     for refusal in book.refusals:

@@ -240,7 +240,7 @@ class _Construction:
                     continue
                 if self._facts.is_init_like(function):
                     self._method(definition, function, {}, sure=False)
-                elif self._project.written(definition.book, function):
+                elif self._project.written(function):
                     for event in self._run(definition, function, {}).on_self:
                         if isinstance(event, AttributeWrite) and self._may_bring(event):
                             self._write(definition.book, event, {}, sure=False)

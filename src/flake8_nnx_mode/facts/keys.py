@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flake8_nnx_mode.facts.events import Consumption, FunctionFacts, LocalRun
+from flake8_nnx_mode.facts.hints import may_consume_constants
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.transforms import jitted
 from flake8_nnx_mode.facts.values import Guards, Key, each_guard
@@ -51,7 +52,11 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
         if project.is_for_tests(module.outline.name):
             continue
         for function in module.forward_methods():
-            if not _MEANT.search(function.name) and project.may_consume_keys(function, module):
+            if (
+                not _MEANT.search(function.name)
+                and project.may_consume_keys(function, module)
+                and may_consume_constants(project, function)
+            ):
                 yield module.facts(function)
     for compiled in jitted(project):
         facts, name = compiled.facts, compiled.within

@@ -262,7 +262,7 @@ def _writes(facts: ClassFacts) -> Iterator[tuple[Function, AttributeWrite]]:
             for write in facts.facts(function, definition).writes:
                 yield function, write
     for definition, function in later:
-        if facts.project.written(definition.book, function):
+        if facts.project.written(function):
             for write in facts.facts(function, definition).writes:
                 if write.whole:
                     yield function, write

@@ -8,6 +8,7 @@ from typing import Literal
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts, LocalRun, ModuleCall
+from flake8_nnx_mode.facts.hints import may_call_mode_takers
 from flake8_nnx_mode.facts.modules import ClassFacts, Kind, ModeParameter, Signature
 from flake8_nnx_mode.facts.project import Project, drops, fixed_mode
 from flake8_nnx_mode.facts.values import (
@@ -141,18 +142,7 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
         return True
     if owner is not None and owner.is_module and _LITERAL_BY_POSITION.search(text):
         return True
-    if owner is None:
-        names = project.mode_taking_names(book)
-        return names is None or book.mentions(function, *names)
-    return any(_names_a_mode_taker(project, definition) for definition in owner.ancestry.classes)
-
-
-def _names_a_mode_taker(project: Project, definition: ClassDefinition) -> bool:
-    """Whether a class's text has a name for something that takes a mode."""
-    names = project.mode_taking_names(definition.book)
-    if names is None or (names and definition.outline.fields):
-        return True
-    return any(definition.book.mentions(m, *names) for m in definition.outline.methods.values())
+    return may_call_mode_takers(project, function, owner)
 
 
 @dataclass(frozen=True, slots=True)

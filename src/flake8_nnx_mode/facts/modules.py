@@ -29,7 +29,6 @@ from flake8_nnx_mode.facts.values import (
     Value,
     choose,
 )
-from flake8_nnx_mode.syntax import code
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Class, Function, Parameter, Scope
 
@@ -54,16 +53,6 @@ _DYNAMIC = "setattr __setattr__ __dict__ __getattr__ __getattribute__ vars".spli
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
 )
-_ATTRIBUTES = re.compile(r"\.(\w+)")
-_TARGETS = re.compile(r"^[ \t]*[(\[]?([\w.,\[\]*\"' \t]*)[^\n=;]*=(?!=)", re.M)
-_BINDS = re.compile(r"\b(?:for|as|del)\b([^\n]*)")
-_WRITES = re.compile(
-    r"[;:][ \t]*\w+\.(?=(\w+)\b[^\n=;]*=(?!=))"
-    r"|\.(?=(\w+)(?:\.\w+)*\.(?:" + "|".join(_CHANGING_METHODS) + r")\b)"
-    r"|^[ \t]*\w+\.(?=(\w+),?[ \t]*$)",
-    re.M,
-)
-"""The other ways to write an attribute: behind a colon, in place, in a tuple over several lines."""
 _CALLS_BASE = re.compile(r"\bsuper\(|\.__init__\(")
 _UPDATES_SELF = re.compile(r"\bupdate\(\s*self\s*,")
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
@@ -405,7 +394,7 @@ class ClassFacts:
         for definition, function in _methods(self.family):
             if not self._constructs(function):
                 whole = self._writes(definition.book, function, name)
-                if whole is None and "*" in self.project.may_write(definition.book, function):
+                if whole is None and _UPDATES_SELF.search(definition.book.text_of(function)):
                     whole = False  # what is in it may change
                 if whole is not None:
                     yield function, whole
@@ -414,10 +403,7 @@ class ClassFacts:
         """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
         if book.mentions(function, *_DYNAMIC):
             return True
-        if name not in self.project.may_write(book, function):
-            return None
-        written = self.project.written(book, function)
-        return True if written is None else written.get(name)
+        return self.project.written(function).get(name)
 
     @cached_property
     def modes_set(self) -> frozenset[str]:
@@ -642,46 +628,40 @@ def _constant(parameter: Parameter) -> object:
     return getattr(parameter.default, "value", None)
 
 
-def names_written(text: str) -> frozenset[str]:
-    """The attributes that a method with such a text may write; ``*``: what is in any of them."""
-    lines = [*_TARGETS.findall(text), *_BINDS.findall(text)]
-    found = {name for line in lines for name in _ATTRIBUTES.findall(line)}
-    if _UPDATES_SELF.search(text):
-        found.add("*")
-    return frozenset(found.union(*(match.groups("") for match in _WRITES.finditer(text))))
-
-
-def written_attributes(function: code.DefineFunction, owner: str) -> dict[str, bool]:
-    """Attribute of ``owner`` -> whether it is replaced as a whole, for all that a body writes."""
+def written_attributes(function: Function) -> dict[str, bool]:
+    """Attribute of self -> whether it is replaced as a whole, for all that a method writes."""
     written: dict[str, bool] = {}
-    targets: list[object] = []
-    for node in code.walk(function.body):
+    owner = function.parameters[0].name if function.parameters else ""
+    targets: list[ast.AST] = []
+    for node in ast.walk(function.node):
         match node:
-            case code.Assign(several) | code.Delete(several):
-                targets.extend(several)
-            case code.Augment(target) | code.For(target) | code.Clause(target):
+            case ast.Assign(several) | ast.Delete(several):
+                targets += several
+            case ast.AnnAssign(target, _, ast.expr()) | ast.AugAssign(target):
                 targets.append(target)
-            case code.With(items):
-                targets.extend(target for _, target in items)
-            case code.Call(code.Attribute(held, method)) if method in _CHANGING_METHODS:
-                targets.append(code.Subscript(held, code.Constant(None)))
-            case code.Call(
-                code.Name("setattr"),
-                (code.Argument(code.Name(name)), code.Argument(code.Constant(str(attribute))), _),
+            case ast.For(target) | ast.AsyncFor(target) | ast.comprehension(target):
+                targets.append(target)
+            case ast.withitem(_, ast.expr() as target):
+                targets.append(target)
+            case ast.Call(ast.Attribute(held, method)) if method in _CHANGING_METHODS:
+                targets.append(ast.Subscript(held, held))
+            case ast.Call(
+                ast.Name("setattr"), [ast.Name(name), ast.Constant(str(attribute)), _], []
             ) if name == owner:
                 written[attribute] = True
     while targets:
         whole = True
         match targets.pop():
-            case code.Display(several):
-                targets.extend(several)
-            case code.Starred(inner):
+            case ast.Tuple(several) | ast.List(several):
+                targets += several
+            case ast.Starred(inner):
                 targets.append(inner)
-            case code.Attribute() | code.Subscript() as target:
-                while isinstance(target.value, code.Attribute | code.Subscript):
+            case ast.Attribute() | ast.Subscript() as target:
+                while isinstance(target.value, ast.Attribute | ast.Subscript):
                     target, whole = target.value, False
-                if isinstance(target, code.Attribute) and target.value == code.Name(owner):
-                    written[target.name] = whole or written.get(target.name, False)
+                match target:
+                    case ast.Attribute(ast.Name(name), attribute) if name == owner:
+                        written[attribute] = whole or written.get(attribute, False)
     return written
 
 

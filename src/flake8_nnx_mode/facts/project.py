@@ -15,7 +15,6 @@ from flake8_nnx_mode.facts.modules import (
     ClassFacts,
     Kind,
     decorator_names,
-    names_written,
     written_attributes,
 )
 from flake8_nnx_mode.facts.names import Names
@@ -68,8 +67,7 @@ class Project:
         self._classes: dict[ClassDefinition, ClassFacts] = {}
         self._classes_of: dict[Book, list[ClassFacts]] = {}
         self._subclasses: dict[Book, dict[ClassDefinition, list[ClassDefinition]]] = {}
-        self._may_write: dict[Function, frozenset[str]] = {}
-        self._written: dict[Function, dict[str, bool] | None] = {}
+        self._written: dict[Function, dict[str, bool]] = {}
         self._kinds_busy: set[ClassDefinition] = set()
         self._functions: dict[Function, FunctionFacts] = {}
         self._given: dict[tuple[Function, Arguments], FunctionFacts] = {}
@@ -78,6 +76,17 @@ class Project:
         self._assigned: dict[Book, frozenset[str]] = {}
         self._nested = 0
         self._remembered: dict[Hashable, object] = {}
+
+    def forget(self) -> None:
+        """Let go of everything, so that nothing is left for the garbage collector to find."""
+        for facts in self._classes.values():
+            facts.__dict__.clear()
+        for known in list(self.__dict__.values()):
+            if isinstance(known, dict):
+                known.clear()
+        for class_ in self.book.outline.classes:
+            class_.scope.bindings.clear()
+        self.book.outline.module.bindings.clear()
 
     def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
         """What ``find`` finds; it is asked once for each ``what``, as several rules ask for it."""
@@ -143,17 +152,24 @@ class Project:
         if scope.star_imports:
             return None
         found = [c.outline.name for c in self.classes(book) if self._takes_mode(c.definition)]
+        modules = []
         for name, bindings in scope.bindings.items():
             if not isinstance(bindings[0], Imported):
                 continue
             if not name.lstrip("_")[:1].isupper():
                 # No class by its name: a module, in which classes may be, or of no interest.
                 if self.names.is_module(book, bindings[0]):
-                    found.append(name)
+                    modules.append(name)
             else:
                 value = self.names.lookup(book, scope, name)
                 if isinstance(value, ClassDefinition) and self._takes_mode(value):
                     found.append(name)
+        for name, inner in _members(book.text, modules):
+            value = self.names.lookup(book, scope, name)
+            for part in inner.split("."):
+                value = None if value is None else self.names.member(value, part)
+            if isinstance(value, ClassDefinition) and self._takes_mode(value):
+                found.append(value.outline.name)
         return tuple(dict.fromkeys(found))
 
     def _takes_mode(self, definition: ClassDefinition) -> bool:
@@ -474,20 +490,10 @@ class Project:
             self._assigned[book] = frozenset(_ASSIGNED.findall(book.text))
         return self._assigned[book]
 
-    def may_write(self, book: Book, function: Function) -> frozenset[str]:
-        """The attributes of which the text of a method says that it may write them."""
-        if function not in self._may_write:
-            self._may_write[function] = names_written(book.text_of(function))
-        return self._may_write[function]
-
-    def written(self, book: Book, function: Function) -> dict[str, bool] | None:
-        """Attributes of self that a method writes -> whether wholly; None if it is not readable."""
+    def written(self, function: Function) -> dict[str, bool]:
+        """Attributes of self that a method writes -> whether wholly."""
         if function not in self._written:
-            chapter = book.chapter(function)
-            owner = function.parameters[0].name if function.parameters else ""
-            self._written[function] = (
-                None if chapter is None else written_attributes(chapter.function, owner)
-            )
+            self._written[function] = written_attributes(function)
         return self._written[function]
 
     def holds_state(self, value: Value) -> bool:
@@ -589,6 +595,14 @@ def rate_of(name: str, made_with: Arguments | None) -> Value | None:
     """How much a layer of ``flax.nnx`` drops, as it was built; None where that is not known."""
     keyword, position = flax_api.RATES.get(name, ("", None))
     return made_with.get(keyword, position) if made_with is not None else None
+
+
+def _members(text: str, modules: Sequence[str]) -> set[tuple[str, str]]:
+    """The classes, by their names, that a text names as members of ``modules``."""
+    if not modules:
+        return set()
+    named = "|".join(map(re.escape, modules))
+    return set(re.findall(rf"\b({named})\.((?:\w+\.)*_*[A-Z]\w*)", text))
 
 
 def _given_name(value: Value | None) -> str | None:

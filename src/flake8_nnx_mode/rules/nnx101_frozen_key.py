@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.events import Consumption
 from flake8_nnx_mode.facts.flax_api import DROPOUT_STREAMS
+from flake8_nnx_mode.facts.hints import may_consume_kept_keys
 from flake8_nnx_mode.facts.modes import may_know_mode
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
@@ -73,7 +74,10 @@ def check(project: Project) -> Iterator[Report]:
         if module.is_template:
             continue
         for function in module.forward_methods():
-            if not project.may_consume_keys(function, module):
+            if not (
+                project.may_consume_keys(function, module)
+                and may_consume_kept_keys(project, function, module)
+            ):
                 continue
             for use in module.facts(function).consumptions:
                 kept = [key for key in use.keys if key.attribute or key.origin == "raw"]

@@ -24,6 +24,7 @@ ends the loop.
 
 from collections.abc import Iterator
 
+from flake8_nnx_mode.facts.hints import may_reuse_keys
 from flake8_nnx_mode.facts.keys import constant_keys
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.rules import Report, Rule
@@ -78,7 +79,7 @@ def check(project: Project) -> Iterator[Report]:
             owner is not None and project.is_for_tests(owner.outline.name)
         ):
             continue
-        if not project.may_reuse_keys(function, owner):
+        if not (project.may_reuse_keys(function, owner) and may_reuse_keys(project, function)):
             continue
         seen = set()
         for reuse in project.facts(function, owner).reuses:

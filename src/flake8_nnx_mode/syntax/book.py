@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, Scope, inner_statements, read_outline
+from flake8_nnx_mode.syntax.sketch import Sketch, sketch
 from flake8_nnx_mode.syntax.text import LineTable, parsed
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Book:
         self._chapters: dict[int, Chapter | None] = {}
         self._texts: dict[Function, str] = {}
         self._words: dict[Function, frozenset[str]] = {}
+        self._sketches: dict[Function, Sketch] = {}
 
     @cached_property
     def outline(self) -> Outline:
@@ -144,11 +146,36 @@ class Book:
         return line
 
     def mentions(self, function: Function, *words: str) -> bool:
-        """Whether one of the identifiers ``words`` stands anywhere in the text of ``function``."""
+        """Whether an identifier of ``words`` stands in ``function``, outside of its docstring."""
         known = self._words.get(function)
         if known is None:
-            known = self._words[function] = frozenset(_WORD.findall(self.text_of(function)))
+            known = self._words[function] = frozenset(_WORD.findall(self._code_of(function)))
         return not known.isdisjoint(words)
+
+    def _code_of(self, function: Function) -> str:
+        """The text of ``function`` without its docstring."""
+        first, *rest = function.node.body
+        match first:
+            case ast.Expr(ast.Constant(str()), lineno=int(top), end_lineno=int(bottom)) if (
+                rest
+                and rest[0].lineno > bottom
+                and not self.lines.line(top)[: first.col_offset].strip()
+            ):
+                head, body = self._first_line(function), rest[0].lineno
+                start_of = self.lines.start_of
+                end = start_of(function.last_line + 1)
+                return self.text[start_of(head) : start_of(top)] + self.text[start_of(body) : end]
+        return self.text_of(function)
+
+    def sketch(self, function: Function) -> Sketch:
+        """What stands in the body of ``function``, at a glance."""
+        known = self._sketches.get(function)
+        if known is None:
+            body = function.node.body
+            if function is self.script:
+                body = [s for s in self.tree.body if not isinstance(s, _LEFT_OUT)]
+            known = self._sketches[function] = sketch(function.node.args, body)
+        return known
 
     def span_of_def(self, function: Function) -> Span:
         """From the ``def`` of a function to the end of its name."""

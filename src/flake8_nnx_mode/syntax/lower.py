@@ -87,7 +87,7 @@ class Lowering(cst.CSTVisitor):
         self._constant(original_node, _number(original_node))
 
     def leave_SimpleString(self, original_node: cst.SimpleString) -> None:
-        self._constant(original_node, original_node.evaluated_value)
+        self._constant(original_node, _string(original_node))
 
     def leave_ConcatenatedString(self, original_node: cst.ConcatenatedString) -> None:
         self._operation(original_node, original_node.left, original_node.right)
@@ -490,7 +490,20 @@ def _names_of(node: cst.Nonlocal | cst.Global) -> tuple[str, ...]:
     return tuple(item.name.value for item in node.names)
 
 
+_MOST_DIGITS = 4000
+
+
+def _string(node: cst.SimpleString) -> object:
+    text = node.value
+    quotes = text[:3] if text[:3] in ('"""', "'''") else text[:1]
+    if quotes[0] in "\"'" and "\\" not in text:
+        return text[len(quotes) : -len(quotes)]  # as `evaluated_value`, which has ast parse it
+    return node.evaluated_value
+
+
 def _number(node: cst.Integer | cst.Float | cst.Imaginary) -> object:
+    if node.value.isdecimal() and len(node.value) < _MOST_DIGITS and node.value.isascii():
+        return int(node.value)
     try:
         return node.evaluated_value
     except ValueError:  # Python refuses integers of more than 4,300 digits

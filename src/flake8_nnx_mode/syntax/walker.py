@@ -7,7 +7,7 @@ the cost and at any depth. Three things it does not do: visit white space, punct
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 import libcst as cst
@@ -32,8 +32,6 @@ _ORDER: dict[str, tuple[str, ...]] = {
 }
 
 _children_of: dict[type[cst.CSTNode], tuple[str, ...]] = {}
-
-type_of_hook = Callable[[cst.CSTNode], object]
 
 
 def child_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
@@ -65,8 +63,7 @@ def walk(root: cst.CSTNode, visitor: cst.CSTVisitor) -> None:
     As in LibCST, a ``visit_X`` that returns False keeps the visitor out of the children of that
     node, and ``leave_X`` is called all the same.
     """
-    visits: dict[type[cst.CSTNode], type_of_hook | None] = {}
-    leaves: dict[type[cst.CSTNode], type_of_hook | None] = {}
+    hooks = _hooks_of.setdefault(type(visitor), {})
     # None marks the way back up to the node below it on the stack.
     stack: list[cst.CSTNode | None] = [root]
     while stack:
@@ -74,34 +71,51 @@ def walk(root: cst.CSTNode, visitor: cst.CSTVisitor) -> None:
         if node is None:
             done = stack.pop()
             assert done is not None
-            leave = leaves[type(done)]
-            if leave is not None:
-                leave(done)
+            leave = hooks[type(done)].leave
+            assert leave is not None
+            leave(visitor, done)
             continue
         kind = type(node)
-        if kind not in visits:
-            visits[kind] = _hook(visitor, f"visit_{kind.__name__}")
-            leaves[kind] = _hook(visitor, f"leave_{kind.__name__}")
-        visit = visits[kind]
-        enter = visit is None or visit(node) is not False
-        if leaves[kind] is not None:
+        own = hooks.get(kind)
+        if own is None:
+            own = hooks[kind] = _Hooks(type(visitor), kind)
+        enter = own.visit is None or own.visit(visitor, node) is not False
+        if own.leave is not None:
             stack += (node, None)
         if enter:
-            _push_children(stack, node, child_fields(kind))
+            for name in own.fields:
+                value = getattr(node, name)
+                held = type(value)
+                if held is tuple or held is list:
+                    stack.extend(item for item in reversed(value) if _is_node[type(item)])
+                elif _is_node[held]:
+                    stack.append(value)
 
 
-def _push_children(
-    stack: list[cst.CSTNode | None], node: cst.CSTNode, names: Sequence[str]
-) -> None:
-    for name in reversed(names):
-        value = getattr(node, name)
-        if isinstance(value, cst.CSTNode):
-            stack.append(value)
-        elif isinstance(value, (list, tuple)):
-            stack.extend(item for item in reversed(value) if isinstance(item, cst.CSTNode))
+class _Hooks:
+    """What visitors do at a class of nodes: methods of their own, not LibCST's empty ones."""
+
+    __slots__ = ("fields", "leave", "visit")
+
+    def __init__(self, visitor: type[cst.CSTVisitor], kind: type[cst.CSTNode]) -> None:
+        self.visit = _hook(visitor, f"visit_{kind.__name__}")
+        self.leave = _hook(visitor, f"leave_{kind.__name__}")
+        self.fields = tuple(reversed(child_fields(kind)))
 
 
-def _hook(visitor: cst.CSTVisitor, name: str) -> type_of_hook | None:
-    """The visitor's own method, or None where it only has LibCST's empty one."""
-    method: type_of_hook | None = getattr(visitor, name, None)
+_Hook = Callable[[cst.CSTVisitor, cst.CSTNode], object]
+_hooks_of: dict[type[cst.CSTVisitor], dict[type[cst.CSTNode], _Hooks]] = {}
+
+
+def _hook(visitor: type[cst.CSTVisitor], name: str) -> _Hook | None:
+    method: _Hook | None = getattr(visitor, name, None)
     return None if getattr(method, "_is_no_op", False) else method
+
+
+class _Known(dict[type, bool]):
+    def __missing__(self, kind: type) -> bool:
+        return self.setdefault(kind, issubclass(kind, cst.CSTNode))
+
+
+_is_node = _Known()
+"""``isinstance`` is dear here: it asks an abstract base class."""

@@ -1,0 +1,257 @@
+"""Whether there is any reason to read a body: asked of texts and sketches, before anything dear.
+
+Each of these may say yes where nothing comes of it, and says no only where nothing would.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from itertools import combinations
+
+from flake8_nnx_mode.facts import flax_api
+from flake8_nnx_mode.facts.modules import ClassFacts
+from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.values import FunctionDefinition
+from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported
+from flake8_nnx_mode.syntax.sketch import Given, Sketch
+
+_KEY_NAME = re.compile(r"(?:^|_|sub)(?:key|rng|prng|seed)s?_?\d*$")
+_RNGS = re.compile(r"rng|stream")
+_MAKES_KEYS = frozenset("split fold_in PRNGKey key clone wrap_key_data make_rng".split())
+_TAKES_KEYS = flax_api.SAMPLERS | _MAKES_KEYS
+_LEAVES_KEYS = frozenset("split fold_in clone key_data len print isinstance type hasattr".split())
+"""Functions that consume no key that they are given."""
+_REPEATS = ("map", "scan", "fori_loop", "while_loop", "vmap")
+_CONSTANT = re.compile(r"PRNGKey|\bRngs\(|\bkey\(")
+
+
+# -- modes -----------------------------------------------------------------------------------------
+
+
+def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts | None) -> bool:
+    """Whether a function may call a module of the project that takes a mode."""
+    names = project.mode_taking_names(project.book)
+    if names is None or project.book.mentions(function, *names):
+        return True
+    if owner is None:
+        return False
+    held = project.remember((_held, owner), lambda: _held(project, owner))
+    return held is None or project.book.mentions(function, *held)
+
+
+def _held(project: Project, owner: ClassFacts) -> frozenset[str] | None:
+    """The attributes of a class that may be modules that take a mode, or give one; None for any."""
+    held: set[str] = set()
+    methods = []
+    for definition in owner.ancestry.classes:
+        names = project.mode_taking_names(definition.book)
+        if names is None:
+            return None
+        outline = definition.outline
+        held |= {
+            name for name, field in outline.fields.items() if names_in(field).intersection(names)
+        }
+        for name, bindings in outline.scope.bindings.items():
+            first = bindings[0]
+            if isinstance(first, Assigned) and names_in(first.value).intersection(names):
+                held.add(name)
+        methods += [(definition.book, method, names) for method in outline.methods.values()]
+    before = -1
+    while len(held) != before:
+        before = len(held)
+        for book, method, names in methods:
+            if not book.mentions(method, *names, *held):
+                continue
+            if method.name[:2] != "__" and book.mentions(method, *names):
+                held.add(method.name)
+            found = book.sketch(method).holders({*names, *held})
+            held |= {name[1:] for name in found if name[0] == "."}
+    return frozenset(held)
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+def may_reuse_keys(project: Project, function: Function) -> bool:
+    """Whether a function may give one key to two, or in a loop to one."""
+    sketch = project.book.sketch(function)
+    same, keys = _aliases(sketch), _made_keys(sketch)
+    groups: dict[str, list[Given]] = defaultdict(list)
+    for given in sketch.given:
+        if given.nested or _last(given.to) not in _LEAVES_KEYS:
+            groups[same.get(given.name, given.name)].append(given)
+    repeats = bool(sketch.local) and project.book.mentions(function, *_REPEATS)
+    return any(
+        any(_may_run_again(sketch, use, repeats=repeats) for use in uses)
+        or any(_may_both_run(sketch, first, second) for first, second in combinations(uses, 2))
+        for uses in groups.values()
+        if any(_is_key(given, keys) for given in uses)
+    )
+
+
+def _may_run_again(sketch: Sketch, use: Given, *, repeats: bool) -> bool:
+    """Whether what a call is given may be the same in the next round of a loop."""
+    again = set(use.place.loops)
+    if repeats:
+        again |= sketch.local.intersection(use.place.path)
+    return any(_root(use.name) not in _varying(sketch, block) for block in again)
+
+
+def _varying(sketch: Sketch, block: int) -> set[str]:
+    """What is not the same in each round of a loop, as far as it is known to be."""
+    inside = [step for step in sketch.steps if block in step.place.path]
+    found: set[str] = set()
+    before = -1
+    while len(found) != before:
+        before = len(found)
+        for step in inside:
+            again = all(_last(name) in _MAKES_KEYS for name in step.called)
+            again &= not step.is_round and not any(
+                _root(n) in found | step.anew for n in step.loads
+            )
+            if not again:
+                found |= step.anew
+    return found
+
+
+def _may_both_run(sketch: Sketch, first: Given, second: Given) -> bool:
+    """Whether two calls may be given the same, the second one later."""
+    if (
+        first.index != second.index
+        and "?" not in (first.index, second.index)
+        and (first.index and second.index)
+    ):
+        return False
+    one, other = first.place, second.place
+    if one.number > other.number:
+        one, other, second = other, one, first
+    if any(block in sketch.leaving for block in one.path if block not in other.path):
+        return False
+    for a, b in sketch.branches:
+        if (a in one.path and b in other.path) or (b in one.path and a in other.path):
+            return False
+    root = _root(second.name)
+    return not any(
+        root in step.anew
+        and step.called
+        and one.number <= step.place.number < other.number
+        and step.place.path == other.path[: len(step.place.path)]
+        for step in sketch.steps
+    )
+
+
+def _aliases(sketch: Sketch) -> dict[str, str]:
+    """Dotted name -> one name for all that may be bound to the same without any call."""
+    found: dict[str, str] = {}
+    for step in sketch.steps:
+        if step.binds and step.loads and not step.called:
+            together = {found.get(name, name) for name in step.binds | step.loads}
+            first = min(together)
+            for name, of in found.items():
+                if of in together:
+                    found[name] = first
+            found |= dict.fromkeys(step.binds | step.loads, first)
+    return found
+
+
+def _made_keys(sketch: Sketch) -> set[str]:
+    """The variables that are bound to what makes keys, or to parts of it."""
+    found: set[str] = set()
+    for step in sketch.steps:
+        if any(_last(name) in _MAKES_KEYS or _RNGS.search(name) for name in step.called):
+            found |= step.binds
+    return found
+
+
+def _is_key(given: Given, keys: set[str]) -> bool:
+    """Whether a call is given what may be a key, by its name, by its origin or by its place."""
+    if given.name in keys or _root(given.name) in keys:
+        return True
+    name = _last(given.name)
+    if name.lstrip("_") == "rngs":
+        return False  # streams
+    return (
+        _KEY_NAME.search(name) is not None
+        or given.by in flax_api.KEY_KEYWORDS
+        or (isinstance(given.by, str) and _KEY_NAME.search(given.by) is not None)
+        or (given.by == 0 and (_last(given.to) in _TAKES_KEYS or not given.to))
+    )
+
+
+def may_consume_kept_keys(project: Project, function: Function, owner: ClassFacts) -> bool:
+    """Whether a method may give a key away that it has from ``self``, or that a stream keeps."""
+    if not function.parameters:
+        return True
+    sketch, me = project.book.sketch(function), function.parameters[0].name
+    methods = {name for of in owner.family for name in of.outline.methods}
+
+    def is_kept(name: str) -> bool:
+        first, _, rest = name.partition(".")
+        return bool(rest) and (first == me or "key" in rest.split("."))
+
+    held: set[str] = set()
+    before = -1
+    while len(held) != before:
+        before = len(held)
+        for step in sketch.steps:
+            own = any(
+                name.partition(".")[0] == me and _last(name) in methods for name in step.called
+            )
+            if own or (
+                (not step.called or any(_last(name) in _MAKES_KEYS for name in step.called))
+                and any(is_kept(name) or _root(name) in held for name in step.loads)
+            ):
+                held |= step.binds
+    return any(
+        (is_kept(given.name) or _root(given.name) in held) and _is_key(given, set())
+        for given in sketch.given
+    )
+
+
+def may_consume_constants(project: Project, function: Function) -> bool:
+    """Whether a function may have to do with a key that is made from a constant."""
+    book = project.book
+    if _CONSTANT.search(book.text_of(function)):
+        return True
+    names = project.remember(_constant_names, lambda: _constant_names(project))
+    return book.mentions(function, *names)
+
+
+def _constant_names(project: Project) -> tuple[str, ...]:
+    """Names in the file at hand of what may make keys from constants, or be one."""
+    book = project.book
+    found: set[str] = set()
+    for name, bindings in book.outline.module.bindings.items():
+        match bindings[0]:
+            case Assigned(value) if _CONSTANT.search(ast.unparse(value)):
+                found.add(name)
+            case Imported() if name[:1].islower():
+                made = project.names.lookup(book, book.outline.module, name)
+                if isinstance(made, FunctionDefinition) and _CONSTANT.search(
+                    made.book.text_of(made.outline)
+                ):
+                    found.add(name)
+    functions = [function for function, _ in project.functions() if function.name]
+    before = -1
+    while len(found) != before:
+        before = len(found)
+        for function in functions:
+            if _CONSTANT.search(book.text_of(function)) or book.mentions(function, *found):
+                found.add(function.name)
+    return tuple(found)
+
+
+def _root(name: str) -> str:
+    """What has to be bound for a dotted name to stand for something else."""
+    first, _, rest = name.partition(".")
+    return f".{_last(rest)}" if rest else first
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """The variables and attributes that an expression or a statement names."""
+    words = (getattr(inner, "id", getattr(inner, "attr", None)) for inner in ast.walk(node))
+    return {word for word in words if isinstance(word, str)}
