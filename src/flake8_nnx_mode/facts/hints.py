@@ -19,8 +19,8 @@ _KEY_NAME = re.compile(r"(?:^|_|sub)(?:key|rng|prng|seed)s?_?\d*$")
 _RNGS = re.compile(r"rng|stream")
 _MAKES_KEYS = frozenset("split fold_in PRNGKey key clone wrap_key_data make_rng".split())
 _TAKES_KEYS = flax_api.SAMPLERS | _MAKES_KEYS
-_LEAVES_KEYS = frozenset("split fold_in clone key_data len print isinstance type hasattr".split())
-"""Functions that consume no key that they are given."""
+_LEAVES_KEYS = frozenset("key_data len print isinstance type hasattr getattr setattr info".split())
+"""Functions that have no use for a key that they are given."""
 _REPEATS = ("map", "scan", "fori_loop", "while_loop", "vmap")
 _CONSTANT = re.compile(r"PRNGKey|\bRngs\(|\bkey\(")
 
@@ -75,10 +75,11 @@ def _held(project: Project, owner: ClassFacts) -> frozenset[str] | None:
 def may_reuse_keys(project: Project, function: Function) -> bool:
     """Whether a function may give one key to two, or in a loop to one."""
     sketch = project.book.sketch(function)
-    same, keys = _aliases(sketch), _made_keys(sketch)
+    same, keys = _aliases(sketch), _made_keys(project, sketch)
     groups: dict[str, list[Given]] = defaultdict(list)
     for given in sketch.given:
-        if given.nested or _last(given.to) not in _LEAVES_KEYS:
+        to = _last(given.to)
+        if to not in _LEAVES_KEYS and (given.nested or to not in _MAKES_KEYS):
             groups[same.get(given.name, given.name)].append(given)
     repeats = bool(sketch.local) and project.book.mentions(function, *_REPEATS)
     return any(
@@ -141,26 +142,37 @@ def _may_both_run(sketch: Sketch, first: Given, second: Given) -> bool:
 
 
 def _aliases(sketch: Sketch) -> dict[str, str]:
-    """Dotted name -> one name for all that may be bound to the same without any call."""
+    """Dotted name -> one name for all that may be bound to the same."""
     found: dict[str, str] = {}
     for step in sketch.steps:
-        if step.binds and step.loads and not step.called:
-            together = {found.get(name, name) for name in step.binds | step.loads}
+        if step.binds and step.same:
+            together = {found.get(name, name) for name in step.binds | step.same}
             first = min(together)
             for name, of in found.items():
                 if of in together:
                     found[name] = first
-            found |= dict.fromkeys(step.binds | step.loads, first)
+            found |= dict.fromkeys(step.binds | step.same, first)
     return found
 
 
-def _made_keys(sketch: Sketch) -> set[str]:
+def _made_keys(project: Project, sketch: Sketch) -> set[str]:
     """The variables that are bound to what makes keys, or to parts of it."""
     found: set[str] = set()
     for step in sketch.steps:
-        if any(_last(name) in _MAKES_KEYS or _RNGS.search(name) for name in step.called):
+        if any(_makes_keys(project, name) for name in step.called):
             found |= step.binds
     return found
+
+
+def _makes_keys(project: Project, name: str) -> bool:
+    """Whether what is called so may give keys: functions of ``jax.random``, and streams."""
+    parts = name.split(".")
+    if parts[-1] in flax_api.SAMPLING_METHODS:
+        return False
+    if any(_RNGS.search(part) for part in parts):
+        return True
+    known = parts[0] in project.names_of_random or "rand" in name
+    return parts[-1] in _MAKES_KEYS and (known or len(parts) == 1)
 
 
 def _is_key(given: Given, keys: set[str]) -> bool:
@@ -168,7 +180,7 @@ def _is_key(given: Given, keys: set[str]) -> bool:
     if given.name in keys or _root(given.name) in keys:
         return True
     name = _last(given.name)
-    if name.lstrip("_") == "rngs":
+    if name.endswith("rngs"):
         return False  # streams
     return (
         _KEY_NAME.search(name) is not None

@@ -206,7 +206,7 @@ class Project:
         )
 
     @cached_property
-    def _names_of_random(self) -> tuple[str, ...]:
+    def names_of_random(self) -> tuple[str, ...]:
         """Names in the file at hand for ``jax.random`` and what is in it."""
 
         def is_random(held: Value | None) -> bool:
@@ -226,7 +226,7 @@ class Project:
 
     @cached_property
     def _named_random(self) -> re.Pattern[str]:
-        named = "|".join(self._names_of_random) or "$^"
+        named = "|".join(self.names_of_random) or "$^"
         return re.compile(rf"\b(?:{named})\b(?!\.)")
 
     @cached_property
@@ -237,7 +237,7 @@ class Project:
 
     def mentions_random(self, function: Function) -> bool:
         """Whether the text of a function names ``jax.random`` or what is in it."""
-        return self.book.mentions(function, "random", *self._names_of_random)
+        return self.book.mentions(function, "random", *self.names_of_random)
 
     def may_reuse_keys(self, function: Function, owner: ClassFacts | None) -> bool:
         """Whether the text of a function gives a reason to look for a key that is used twice."""

@@ -136,7 +136,6 @@ class Scope:
     parent: "Scope | None" = None
     bindings: dict[str, list[Binding]] = field(default_factory=dict)
     star_imports: list[Imported] = field(default_factory=list)
-    function: Function | None = None
 
     def bind(self, name: str, binding: Binding) -> None:
         """Add one more way in which ``name`` is bound."""
@@ -196,7 +195,6 @@ class _Reader:
     def function(self, node: FunctionNode, outer: Scope) -> None:
         scope = Scope("function", outer)
         function = Function(node.name, node, scope, tuple(_parameters(node.args)))
-        scope.function = function
         outer.bind(node.name, function)
         if not _inside_function(outer):
             self.result.functions.append(function)

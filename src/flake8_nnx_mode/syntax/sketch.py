@@ -43,6 +43,8 @@ class Step:
     """The dotted names that it reads, without those that it calls: ``self.key``."""
     called: set[str] = field(default_factory=set)
     """The dotted names that it calls: ``self.rngs.noise``."""
+    same: set[str] = field(default_factory=set)
+    """The dotted names for which what it binds may stand, as they are or in part."""
     is_round: bool = False
     """Whether it gives a loop's variables the values for the next round."""
 
@@ -186,9 +188,12 @@ class _Sketcher:
                     if case.guard is not None:
                         self.step(place, (), [case.guard])
             case ast.Assign():
-                self.step(place, node.targets, [node.value])
+                self.step(place, node.targets, [node.value]).same |= _standing(node.value)
             case ast.AnnAssign():
-                self.step(place, [node.target], [node.annotation, *filter(None, [node.value])])
+                if node.value is not None:
+                    step = self.step(place, [node.target], [node.value])
+                    step.same |= _standing(node.value)
+                    step.names |= _words(node.annotation)
             case ast.AugAssign():
                 self.step(place, [node.target], [node.value])
             case ast.Delete():
@@ -207,7 +212,9 @@ class _Sketcher:
     def signature(self, args: ast.arguments, place: Place) -> None:
         for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
             if arg is not None:
-                self.step(place, [arg.arg], filter(None, [arg.annotation]), quiet=True)
+                step = self.step(place, [arg.arg], ())
+                if arg.annotation is not None:
+                    step.names |= _words(arg.annotation)
         self.step(place, (), [*args.defaults, *filter(None, args.kw_defaults)])
 
     def step(
@@ -235,7 +242,9 @@ class _Sketcher:
         return step
 
     def round(self, place: Place, target: ast.expr, values: ast.expr) -> None:
-        self.step(place, [target], [values], quiet=True).is_round = True
+        step = self.step(place, [target], [values], quiet=True)
+        step.same |= _standing(values)
+        step.is_round = True
 
     def target(self, node: ast.AST, step: Step) -> None:
         stack = [node]
@@ -348,8 +357,25 @@ def _strings(node: ast.AST) -> Iterator[str]:
             yield inner.value
 
 
+def _standing(value: ast.expr) -> set[str]:
+    """The dotted names that an expression may be, or be a part of, or hold as they are."""
+    found: set[str] = set()
+    stack: list[ast.expr] = [value]
+    while stack:
+        match stack.pop():
+            case ast.Name() | ast.Attribute() | ast.Subscript() as node:
+                found.add(_dotted(node, set())[0])
+            case ast.IfExp(_, body, other):
+                stack += [body, other]
+            case ast.BoolOp(_, several) | ast.Tuple(several) | ast.List(several):
+                stack += several
+            case ast.NamedExpr(_, inner) | ast.Starred(inner):
+                stack.append(inner)
+    return found - {""}
+
+
 def _words(node: ast.AST) -> set[str]:
-    """The variables and attributes in a local definition."""
+    """The variables and attributes in a definition or an annotation."""
     found = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
