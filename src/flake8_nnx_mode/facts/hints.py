@@ -11,9 +11,10 @@ from itertools import combinations
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import FunctionDefinition
+from flake8_nnx_mode.facts.values import ClassDefinition, FunctionDefinition, Symbol
+from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported
-from flake8_nnx_mode.syntax.sketch import Given, Sketch
+from flake8_nnx_mode.syntax.sketch import Given, Sketch, Step
 
 _KEY_NAME = re.compile(r"(?:^|_|sub)(?:key|rng|prng|seed)s?_?\d*$")
 _RNGS = re.compile(r"rng|stream")
@@ -22,7 +23,10 @@ _TAKES_KEYS = flax_api.SAMPLERS | _MAKES_KEYS
 _LEAVES_KEYS = frozenset("key_data len print isinstance type hasattr getattr setattr info".split())
 """Functions that have no use for a key that they are given."""
 _REPEATS = ("map", "scan", "fori_loop", "while_loop", "vmap")
+_PARAMS = re.compile(r"\.params\b|[\"']params[\"']")
+_PARAMS_KEPT = re.compile(r"\bparams\b(?!\s*\()")
 _CONSTANT = re.compile(r"PRNGKey|\bRngs\(|\bkey\(")
+_CONSTANT_WORDS = ("PRNGKey", "Rngs", "key")
 
 
 # -- modes -----------------------------------------------------------------------------------------
@@ -206,9 +210,7 @@ def may_consume_kept_keys(project: Project, function: Function, owner: ClassFact
     while len(held) != before:
         before = len(held)
         for step in sketch.steps:
-            own = any(
-                name.partition(".")[0] == me and _last(name) in methods for name in step.called
-            )
+            own = any(_first(name) == me and _last(name) in methods for name in step.called)
             if own or (
                 (not step.called or any(_last(name) in _MAKES_KEYS for name in step.called))
                 and any(is_kept(name) or _root(name) in held for name in step.loads)
@@ -223,14 +225,28 @@ def may_consume_kept_keys(project: Project, function: Function, owner: ClassFact
 def may_consume_constants(project: Project, function: Function) -> bool:
     """Whether a function may have to do with a key that is made from a constant."""
     book = project.book
-    if _CONSTANT.search(book.text_of(function)):
-        return True
-    names = project.remember(_constant_names, lambda: _constant_names(project))
-    return book.mentions(function, *names)
+    return _makes_constants(book, function) or book.mentions(function, *constant_names(project))
+
+
+def _makes_constants(book: Book, function: Function) -> bool:
+    return (
+        book.mentions(function, *_CONSTANT_WORDS)
+        and _CONSTANT.search(book.text_of(function)) is not None
+    )
+
+
+def may_consume_constants_somewhere(project: Project) -> bool:
+    """Whether any function of the file at hand may."""
+    text = project.book.text
+    return any(f"{word}(" in text for word in _CONSTANT_WORDS) or bool(constant_names(project))
+
+
+def constant_names(project: Project) -> tuple[str, ...]:
+    """Names in the file at hand of what may make keys from constants, or be one."""
+    return project.remember(constant_names, lambda: _constant_names(project))
 
 
 def _constant_names(project: Project) -> tuple[str, ...]:
-    """Names in the file at hand of what may make keys from constants, or be one."""
     book = project.book
     found: set[str] = set()
     for name, bindings in book.outline.module.bindings.items():
@@ -239,8 +255,8 @@ def _constant_names(project: Project) -> tuple[str, ...]:
                 found.add(name)
             case Imported() if name[:1].islower():
                 made = project.names.lookup(book, book.outline.module, name)
-                if isinstance(made, FunctionDefinition) and _CONSTANT.search(
-                    made.book.text_of(made.outline)
+                if isinstance(made, FunctionDefinition) and _makes_constants(
+                    made.book, made.outline
                 ):
                     found.add(name)
     functions = [function for function, _ in project.functions() if function.name]
@@ -248,15 +264,101 @@ def _constant_names(project: Project) -> tuple[str, ...]:
     while len(found) != before:
         before = len(found)
         for function in functions:
-            if _CONSTANT.search(book.text_of(function)) or book.mentions(function, *found):
+            if _makes_constants(book, function) or book.mentions(function, *found):
                 found.add(function.name)
     return tuple(found)
+
+
+def may_draw_params(project: Project, owner: ClassFacts, function: Function) -> bool:
+    """Whether a method may draw from ``params``, by itself, from a stream kept or by another."""
+    book = project.book
+    if _PARAMS.search(book.text_of(function)):
+        return True
+    if not project.may_consume_keys(function, owner):
+        return False
+    kept = project.remember(
+        (_PARAMS_KEPT, owner),
+        lambda: any(
+            _PARAMS_KEPT.search(definition.book.text_of(method))
+            for definition in owner.ancestry.classes
+            for method in definition.outline.methods.values()
+            if owner.is_init_like(method)
+        ),
+    )
+    drawing = project.remember(
+        _PARAMS,
+        lambda: [f.name for f, _ in project.functions() if _PARAMS.search(book.text_of(f))],
+    )
+    return kept or book.mentions(function, *drawing)
+
+
+def may_give_streams(project: Project, function: Function) -> bool:
+    """Whether a function may give a sampler a stream, or an ``nnx.Rngs``, as it stands."""
+    sketch = project.book.sketch(function)
+    same = _aliases(sketch)
+    streams = {same.get(name, name) for step in sketch.steps for name in _streams(step)}
+    return any(
+        ("." in given.name or same.get(given.name, given.name) in streams or "rng" in given.name)
+        and (given.by in flax_api.KEY_KEYWORDS or given.by == 0)
+        and (_last(given.to) in _TAKES_KEYS or _first(given.to) in project.names_of_random)
+        for given in sketch.given
+    )
+
+
+def _streams(step: Step) -> set[str]:
+    """What a step may bind to streams, by the names in it."""
+    found = {name for name in step.same if _RNGS.search(name)}
+    return found | step.binds if found or any(map(_RNGS.search, step.names)) else found
+
+
+def may_build_layers(project: Project, function: Function) -> bool:
+    """Whether a function names what it calls like a layer of Flax or a module of the project."""
+    book = project.book
+    scope = book.outline.module
+    for step in book.sketch(function).steps:
+        for name in step.called:
+            first, *rest = name.split(".")
+            if not _last(name).lstrip("_")[:1].isupper():
+                if _last(name) == "partial":
+                    return True
+                continue
+            if first not in scope.bindings or first in function.scope.bindings:
+                return True
+            value = project.names.lookup(book, scope, first)
+            for part in rest:
+                value = None if value is None else project.names.member(value, part)
+            match value:
+                case Symbol(known) if not known.startswith("flax."):
+                    pass
+                case ClassDefinition() if not project.class_facts(value).is_module:
+                    pass
+                case None:
+                    pass
+                case _:
+                    return True
+    return False
+
+
+def may_read_from_self(owner: ClassFacts, function: Function, name: str) -> bool:
+    """Whether a method may read an attribute of ``self``."""
+    if not (function.parameters and owner.book.mentions(function, name)):
+        return False
+    start = f"{function.parameters[0].name}.{name}"
+    return any(
+        read == start or read.startswith(f"{start}.")
+        for step in owner.book.sketch(function).steps
+        for read in (*step.loads, *step.called)
+    )
 
 
 def _root(name: str) -> str:
     """What has to be bound for a dotted name to stand for something else."""
     first, _, rest = name.partition(".")
     return f".{_last(rest)}" if rest else first
+
+
+def _first(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _last(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flake8_nnx_mode.facts.events import Consumption, FunctionFacts, LocalRun
-from flake8_nnx_mode.facts.hints import may_consume_constants
+from flake8_nnx_mode.facts.hints import may_consume_constants, may_consume_constants_somewhere
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.transforms import jitted
 from flake8_nnx_mode.facts.values import Guards, Key, each_guard
@@ -58,6 +58,8 @@ def _places(project: Project) -> Iterator[FunctionFacts | LocalRun]:
                 and may_consume_constants(project, function)
             ):
                 yield module.facts(function)
+    if not may_consume_constants_somewhere(project):
+        return
     for compiled in jitted(project):
         facts, name = compiled.facts, compiled.within
         if name == "main" or project.is_for_tests(name) or _MEANT.search(name):

@@ -138,9 +138,15 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
     if owner is not None and owner.is_module and owner.is_init_like(function):
         return False
     text = book.text_of(function)
-    if project.names_mode.search(text):
+    flags = project.settings.mode_flags
+    if book.mentions(function, *flags) and project.names_mode.search(text):
         return True
-    if owner is not None and owner.is_module and _LITERAL_BY_POSITION.search(text):
+    if (
+        owner is not None
+        and owner.is_module
+        and book.mentions(function, "True", "False")
+        and _LITERAL_BY_POSITION.search(text)
+    ):
         return True
     return may_call_mode_takers(project, function, owner)
 

@@ -53,6 +53,9 @@ _DYNAMIC = "setattr __setattr__ __dict__ __getattr__ __getattribute__ vars".spli
 _CHANGING_METHODS = frozenset(
     "set_value copy_from append extend insert pop remove clear update".split()
 )
+_DRAWS_FOR_DROPOUT = re.compile(
+    r"\.(?:{0})\b(?!\s*\(\s*[^)\s])|[\"'](?:{0})[\"']".format("|".join(flax_api.DROPOUT_STREAMS))
+)
 _CALLS_BASE = re.compile(r"\bsuper\(|\.__init__\(")
 _UPDATES_SELF = re.compile(r"\bupdate\(\s*self\s*,")
 _SIGNATURE = re.compile(r"\bdef\s+\w+\s*\((?:[^()]|\([^()]*\))*\)")
@@ -394,7 +397,7 @@ class ClassFacts:
         for definition, function in _methods(self.family):
             if not self._constructs(function):
                 whole = self._writes(definition.book, function, name)
-                if whole is None and _UPDATES_SELF.search(definition.book.text_of(function)):
+                if whole is None and _updates_self(definition.book, function):
                     whole = False  # what is in it may change
                 if whole is not None:
                     yield function, whole
@@ -403,7 +406,7 @@ class ClassFacts:
         """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
         if book.mentions(function, *_DYNAMIC):
             return True
-        return self.project.written(function).get(name)
+        return self.project.written(function).get(name) if book.mentions(function, name) else None
 
     @cached_property
     def modes_set(self) -> frozenset[str]:
@@ -538,7 +541,7 @@ class ClassFacts:
         for definition, function in _methods(self.ancestry.classes):
             if self.is_init_like(function):
                 continue
-            if definition.book.mentions(function, *flax_api.DROPOUT_STREAMS):
+            if may_draw_for_dropout(definition.book, function):
                 draws = self.facts(function, definition).draws
                 if any(draw.stream in flax_api.DROPOUT_STREAMS for draw in draws):
                     kinds.add(Kind("stochastic"))
@@ -617,6 +620,22 @@ def _methods(
     for definition in classes:
         for function in definition.outline.methods.values():
             yield definition, function
+
+
+def _updates_self(book: Book, function: Function) -> bool:
+    """Whether a method says ``nnx.update(self, ...)``."""
+    return (
+        book.mentions(function, "update")
+        and _UPDATES_SELF.search(book.text_of(function)) is not None
+    )
+
+
+def may_draw_for_dropout(book: Book, function: Function) -> bool:
+    """Whether the text of a function names such a stream, and not as a layer that it calls."""
+    return (
+        book.mentions(function, *flax_api.DROPOUT_STREAMS)
+        and _DRAWS_FOR_DROPOUT.search(book.text_of(function)) is not None
+    )
 
 
 def decorator_names(function: Function) -> set[str]:

@@ -222,7 +222,14 @@ class Project:
             return True  # names may come from elsewhere
         if self.mentions_random(function):
             return True
+        if not self.book.mentions(function, *self._names_of_keys):
+            return False
         return _TAKES_KEY.search(self.book.text_of(function)) is not None
+
+    @cached_property
+    def _names_of_keys(self) -> tuple[str, ...]:
+        """The words of the file at hand by which ``_TAKES_KEY`` may find something."""
+        return tuple(set(_KEY_WORD.findall(self.book.text)))
 
     @cached_property
     def _named_random(self) -> re.Pattern[str]:
@@ -542,6 +549,7 @@ class Project:
 _TAKES_KEY = re.compile(
     rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)|\b(?:\w*_)?(?:key|rng|prng)\s*[,)]|\bRngs\("
 )
+_KEY_WORD = re.compile(rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)}|(?:\w*_)?(?:key|rng|prng)|Rngs)\b")
 _USES_KEY = re.compile(
     rf"\b(?:{'|'.join(flax_api.SAMPLERS)})\("
     r"|\brandom\.(?!split|fold_in|key|PRNGKey)"

@@ -24,6 +24,7 @@ makes the `nnx.Rngs` itself, also as a fallback; under a test for the stream's p
 import re
 from collections.abc import Iterator
 
+from flake8_nnx_mode.facts.hints import may_draw_params
 from flake8_nnx_mode.facts.modes import may_know_mode
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
@@ -72,8 +73,7 @@ def check(project: Project) -> Iterator[Report]:
         if not _draws_params(module):
             continue
         for function in module.forward_methods():
-            mentioned = module.book.mentions(function, "params")
-            if not (mentioned or project.may_consume_keys(function, module)):
+            if not may_draw_params(project, module, function):
                 continue
             facts = module.facts(function)
             callers = [

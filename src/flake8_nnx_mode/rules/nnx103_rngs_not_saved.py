@@ -21,9 +21,10 @@ when the code tests for the attribute first or catches the error.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flake8_nnx_mode.facts.events import FunctionFacts
+from flake8_nnx_mode.facts.hints import may_read_from_self
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import RNGS_AT_MODULE_LEVEL, each_guard
@@ -69,9 +70,13 @@ def check(project: Project) -> Iterator[Report]:
     outside = project.module_level(RNGS_AT_MODULE_LEVEL)
     for module in project.modules:
         names = _names_of_rngs(module)
-        unsaved = tuple(name for name in names if _is_unsaved(module, name))
         for function in module.forward_methods():
-            if module.book.mentions(function, *unsaved):
+            unsaved = [
+                name
+                for name in names
+                if may_read_from_self(module, function, name) and _is_unsaved(module, name)
+            ]
+            if unsaved:
                 facts = module.facts(function)
                 yield from _unsaved_attributes(module, function, facts, unsaved)
             if module.book.mentions(function, *outside) or _has_bare_name(module, function, names):
@@ -88,7 +93,7 @@ def _has_bare_name(module: ClassFacts, function: Function, names: tuple[str, ...
     """Whether the text has one of ``names``, neither as an attribute nor as a keyword."""
     text = module.book.text_of(function)
     return any(
-        function.parameter(name) is None and re.search(rf"(?<![\w.]){name}\b(?!\s*=[^=])", text)
+        name not in function.scope.bindings and re.search(rf"(?<![\w.]){name}\b(?!\s*=[^=])", text)
         for name in names
     )
 
@@ -111,7 +116,7 @@ def _annotated(module: ClassFacts, book: Book, function: Function) -> list[Param
 
 
 def _unsaved_attributes(
-    module: ClassFacts, function: Function, facts: FunctionFacts, names: tuple[str, ...]
+    module: ClassFacts, function: Function, facts: FunctionFacts, names: Sequence[str]
 ) -> Iterator[Report]:
     text = module.book.text_of(function)
     reported = set()

@@ -19,6 +19,7 @@ a key, or a dict of keys.
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.events import Uncalled
+from flake8_nnx_mode.facts.hints import may_give_streams
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Rngs, Stream
 from flake8_nnx_mode.rules import Change, Remedy, Report, Rule
@@ -59,7 +60,7 @@ class Noise(nnx.Module):
 
 def check(project: Project) -> Iterator[Report]:
     for function, owner in project.functions():
-        if not project.mentions_random(function):
+        if not (project.mentions_random(function) and may_give_streams(project, function)):
             continue
         for uncalled in project.facts(function, owner).uncalled:
             value = uncalled.value

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.modes import may_know_mode
-from flake8_nnx_mode.facts.modules import ClassFacts
+from flake8_nnx_mode.facts.modules import ClassFacts, may_draw_for_dropout
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import Draw, Guard, Instance, each_guard, options, under_mode_test
 from flake8_nnx_mode.rules import Report, Rule
@@ -67,7 +67,7 @@ def check(project: Project) -> Iterator[Report]:
         if call is None or may_know_mode(project, module, call):
             continue
         for function in module.reached_from(call):
-            if not module.book.mentions(function, *flax_api.DROPOUT_STREAMS):
+            if not may_draw_for_dropout(module.book, function):
                 continue
             if function is not call and may_know_mode(project, module, function):
                 continue

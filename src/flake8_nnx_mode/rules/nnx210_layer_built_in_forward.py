@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.building import built_and_called
+from flake8_nnx_mode.facts.hints import may_build_layers
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import ClassDefinition
 from flake8_nnx_mode.rules import Report, Rule
@@ -57,6 +58,8 @@ def check(project: Project) -> Iterator[Report]:
     for module in project.modules:
         for function in module.forward_methods():
             if _BUILDS.search(module.book.text_of(function)) is None:
+                continue
+            if not may_build_layers(project, function):
                 continue
             for where, layer in built_and_called(module.facts(function)):
                 if project.book.has(where.chapter) and project.holds_state(layer):

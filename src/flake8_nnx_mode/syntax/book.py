@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,13 @@ class Anchor:
     part: str = ""
 
 
+@cache
+def _empty() -> ast.FunctionDef:
+    (node,) = ast.parse("def _(): ...").body
+    assert isinstance(node, ast.FunctionDef)
+    return node
+
+
 class Book:
     """One file. ``path`` is absolute; it need not exist (a buffer that was never saved)."""
 
@@ -72,9 +79,7 @@ class Book:
     @cached_property
     def script(self) -> Function:
         """The statements of the file itself, as if they were a function without parameters."""
-        (node,) = ast.parse("def _(): ...").body
-        assert isinstance(node, ast.FunctionDef)
-        return Function("", node, Scope("function", self.outline.module), ())
+        return Function("", _empty(), Scope("function", self.outline.module), ())
 
     @cached_property
     def _script_text(self) -> str:

@@ -490,22 +490,22 @@ def _names_of(node: cst.Nonlocal | cst.Global) -> tuple[str, ...]:
     return tuple(item.name.value for item in node.names)
 
 
-_MOST_DIGITS = 4000
-
-
 def _string(node: cst.SimpleString) -> object:
+    """As ``evaluated_value``, which has ast parse it."""
     text = node.value
     quotes = text[:3] if text[:3] in ('"""', "'''") else text[:1]
     if quotes[0] in "\"'" and "\\" not in text:
-        return text[len(quotes) : -len(quotes)]  # as `evaluated_value`, which has ast parse it
+        return text[len(quotes) : -len(quotes)]
     return node.evaluated_value
 
 
 def _number(node: cst.Integer | cst.Float | cst.Imaginary) -> object:
-    if node.value.isdecimal() and len(node.value) < _MOST_DIGITS and node.value.isascii():
-        return int(node.value)
+    """As ``evaluated_value``, which has ast parse it."""
+    text = node.value
     try:
-        return node.evaluated_value
+        if isinstance(node, cst.Integer):
+            return int(text) if text.isdecimal() else int(text, 0)
+        return float(text) if isinstance(node, cst.Float) else complex(text)
     except ValueError:  # Python refuses integers of more than 4,300 digits
         return ...
 
