@@ -164,11 +164,14 @@ def check(
     wanted = effective(path, settings, selection)
     findings: set[Finding] = set()
     try:
-        from flake8_nnx_mode.syntax.book import Book
+        from flake8_nnx_mode.facts.library import shelved
 
         with _no_collection():
-            book = Book(Path(os.path.abspath(path)), text, tree)
-            findings.update(_check(book, settings, wanted))
+            book = shelved(Path(os.path.abspath(path)), text, tree)
+            try:
+                findings.update(_check(book, settings, wanted))
+            finally:
+                book.rest()
     except Exception as error:  # the guard: whatever happens, the run goes on
         findings.add(_not_analysed(error, text))
     return sorted(finding for finding in findings if wanted.reports(finding.code))
@@ -231,7 +234,6 @@ def _check(book: "Book", settings: Settings, selection: Selection) -> Iterator[F
                 yield from _run(entry, project)
             except Exception as error:  # one rule that fails does not silence the others
                 failure = failure or _not_analysed(error, book.text)
-    project.forget()
     if failure is not None:
         yield failure
     for refusal in book.refusals:

@@ -1,5 +1,6 @@
 """Finds the files that imports name, and keeps the books that were read."""
 
+import ast
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -8,12 +9,12 @@ from pathlib import Path
 
 from flake8_nnx_mode.facts.values import ModuleFile
 from flake8_nnx_mode.syntax.book import Book
-from flake8_nnx_mode.syntax.text import UNPARSABLE, decoded
+from flake8_nnx_mode.syntax.text import UNPARSABLE, decoded, normalized
 
 _MOST_BOOKS = 256
 _ROOT_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
-_books: OrderedDict[Path, tuple[tuple[int, int], Book | None]] = OrderedDict()
-"""Per process: what each file held when it had that time and size."""
+_books: OrderedDict[Path, tuple[tuple[int, int] | None, Book | None]] = OrderedDict()
+"""Per process: what each file held when it had that time and size; None where that is unknown."""
 
 
 class Library:
@@ -151,24 +152,43 @@ def top_package(file: Path) -> Path:
     return found
 
 
+def shelved(path: Path, text: str, tree: ast.Module | None = None) -> Book:
+    """The book of a text that is, or may be about to be, in a file; kept for those that import it.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
+    """
+    stamp, known = _books.get(path, (None, None))
+    if known is None or known.text != normalized(text):
+        stamp, known = None, Book(path, text, tree)
+    _keep(path, stamp, known)
+    return known
+
+
 def _open(path: Path) -> Book | None:
     try:
         stat = path.stat()
     except OSError:
         return None
     stamp = (stat.st_mtime_ns, stat.st_size)
-    known = _books.get(path)
-    if known is None or known[0] != stamp:
-        known = (stamp, _read(path))
-    _books[path] = known
+    last, book = _books.get(path, (None, None))
+    if last != stamp:
+        book = _read(path, book)
+    _keep(path, stamp, book)
+    return book
+
+
+def _keep(path: Path, stamp: tuple[int, int] | None, book: Book | None) -> None:
+    _books[path] = (stamp, book)
     _books.move_to_end(path)
     while len(_books) > _MOST_BOOKS:
         _books.popitem(last=False)
-    return known[1]
 
 
-def _read(path: Path) -> Book | None:
+def _read(path: Path, known: Book | None) -> Book | None:
+    """The book in a file: ``known``, if that is what it still holds."""
     try:
-        return Book(path, decoded(path.read_bytes()))
+        text = decoded(path.read_bytes())
+        return known if known and known.text == normalized(text) else Book(path, text)
     except (OSError, *UNPARSABLE):
         return None  # what it defines is unknown; its own lint run says what is wrong with it

@@ -77,17 +77,6 @@ class Project:
         self._nested = 0
         self._remembered: dict[Hashable, object] = {}
 
-    def forget(self) -> None:
-        """Let go of everything, so that nothing is left for the garbage collector to find."""
-        for facts in self._classes.values():
-            facts.__dict__.clear()
-        for known in list(self.__dict__.values()):
-            if isinstance(known, dict):
-                known.clear()
-        for class_ in self.book.outline.classes:
-            class_.scope.bindings.clear()
-        self.book.outline.module.bindings.clear()
-
     def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
         """What ``find`` finds; it is asked once for each ``what``, as several rules ask for it."""
         if what not in self._remembered:

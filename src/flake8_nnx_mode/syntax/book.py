@@ -12,13 +12,12 @@ from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
 from flake8_nnx_mode.syntax.outline import Function, Outline, Scope, inner_statements, read_outline
 from flake8_nnx_mode.syntax.sketch import Sketch, sketch
-from flake8_nnx_mode.syntax.text import LineTable, parsed
+from flake8_nnx_mode.syntax.text import LineTable, normalized, parsed
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
 
 _LEFT_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-_LONE_CR = re.compile(r"\r(?!\n)")
 _WORD = re.compile(r"\w+")
 
 
@@ -61,15 +60,21 @@ class Book:
             SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
         """
         self.path = path
-        # A lone \r ends a line for Python and LibCST, and not for a regular expression.
-        self.text = text = _LONE_CR.sub("\n", text) if "\r" in text else text
+        self.text = text = normalized(text)
         self.tree = parsed(text) if tree is None else tree
         self.lines = LineTable(text)
         self.refusals: list[Refusal] = []
-        self._chapters: dict[int, Chapter | None] = {}
+        """The chapters that were asked for in vain, since ``rest``."""
+        self._chapters: dict[Function, Chapter | Refusal] = {}
         self._texts: dict[Function, str] = {}
         self._words: dict[Function, frozenset[str]] = {}
         self._sketches: dict[Function, Sketch] = {}
+
+    def rest(self) -> None:
+        """Let go of what only those need who look at the file itself."""
+        self.refusals.clear()
+        self._sketches.clear()
+        self._texts.clear()
 
     @cached_property
     def outline(self) -> Outline:
@@ -104,9 +109,8 @@ class Book:
         return "".join(lines)
 
     def chapter(self, function: Function) -> "Chapter | None":
-        """The body of ``function``, or None (and one more refusal) if LibCST does not read it."""
-        key = id(function)
-        if key not in self._chapters:
+        """The body of ``function``, or None (and a refusal) if LibCST does not read it."""
+        if function not in self._chapters:
             from flake8_nnx_mode.syntax.chapter import Chapter, ChapterRefusedError, Script
 
             try:
@@ -117,11 +121,16 @@ class Book:
                     chapter = Chapter.of_function(self.lines, first, function.last_line)
             except ChapterRefusedError as refused:
                 what = "this function" if function.name else "what stands outside functions"
-                self.refusals.append(Refusal(function.node.lineno, what, str(refused)))
-                self._chapters[key] = None
+                refusal = Refusal(function.node.lineno, what, str(refused))
+                self._chapters[function] = refusal
             else:
-                self._chapters[key] = chapter
-        return self._chapters[key]
+                self._chapters[function] = chapter
+        known = self._chapters[function]
+        if isinstance(known, Refusal):
+            if known not in self.refusals:
+                self.refusals.append(known)
+            return None
+        return known
 
     def has(self, chapter: "Chapter") -> bool:
         """Whether ``chapter`` is one of this file's."""

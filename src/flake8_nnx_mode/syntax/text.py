@@ -11,6 +11,7 @@ from flake8_nnx_mode.model import Position
 
 # What ast and LibCST call a line end; str.splitlines() also breaks on \x0b, \x0c and \u2028.
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_LONE_CR = re.compile(r"\r(?!\n)")
 
 
 def decoded(data: bytes) -> str:
@@ -28,6 +29,11 @@ def decoded(data: bytes) -> str:
         return data.decode(encoding)
     except LookupError as error:  # `hex` and its like encode no text
         raise SyntaxError(str(error)) from None
+
+
+def normalized(text: str) -> str:
+    """A text in which no carriage return alone ends a line: to ``re``, that is no line end."""
+    return _LONE_CR.sub("\n", text) if "\r" in text else text
 
 
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
