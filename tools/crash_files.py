@@ -21,7 +21,7 @@ class Net(nnx.Module):
 
 
 def mutant(data: bytes, chance: random.Random) -> bytes:
-    """``data``, broken in a way or two; two in three can still be parsed, and so reach the rules."""
+    """``data``, broken in a way or two; two in three are kept such that rules are reached."""
     ways = chance.choice((_RAW, _KEEPING, _KEEPING))
     for _ in range(chance.randint(1, 2)):
         data = chance.choice(ways)(data, chance)
