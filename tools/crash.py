@@ -18,13 +18,14 @@ import hashlib
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import sysconfig
 import tempfile
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -33,15 +34,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from crash_files import ODD, mutant
+from crash_files import ODD, is_python, mutant, pieces
+from crash_made import made_of_anything, made_of_nnx
+from flake8_nnx_mode.codes import NOT_ANALYSED
 from flake8_nnx_mode.engine import FolderSettings
 from flake8_nnx_mode.fixes.rounds import fixed
-from flake8_nnx_mode.lint import Linter, Source
+from flake8_nnx_mode.lint import Checked, Linter, Source, processors
 from flake8_nnx_mode.maps import MapError, trees
 from flake8_nnx_mode.model import Finding
+from flake8_nnx_mode.rules import registry
 from flake8_nnx_mode.selection import EVERYTHING
 from flake8_nnx_mode.settings import Settings
-from flake8_nnx_mode.syntax.text import LineTable, parsed
+from flake8_nnx_mode.syntax.text import LineTable
 
 ROOT = Path(__file__).parent.parent
 STORE = ROOT / ".ecosystem"
@@ -52,6 +56,8 @@ SECONDS, SECONDS_PER_MEGABYTE = 10.0, 60.0
 SHRINKING = 60.0
 """Seconds to make a failing file smaller."""
 BATCH = 16
+"""Files that a process is given at once."""
+DIED = "the process died, or had to be ended"
 
 
 @dataclass(frozen=True)
@@ -60,25 +66,26 @@ class Task:
 
     path: Path
     """Where it stands, or would."""
-    number: int | None = None
-    """Which mutant of it, or None for what it holds."""
-    seed: int = 0
+    held: bytes | None = None
+    """What it would hold, if not what it does hold."""
+    mutant: str = ""
+    """What its mutant is made from, if it is one: a seed and a number."""
     odd: str = ""
     """Which of the odd files it is."""
+    deep: bool = False
+    """Whether to fix and map it too."""
 
     @property
     def name(self) -> str:
         """What reports call it."""
-        return self.odd or str(self.path) + ("" if self.number is None else f"#{self.number}")
+        return self.odd or f"{self.path} {self.mutant}".rstrip()
 
     def data(self) -> bytes:
         """What the file holds."""
         if self.odd:
             return ODD[self.odd]()
-        data = self.path.read_bytes()
-        if self.number is None:
-            return data
-        return mutant(data, random.Random(f"{self.seed} {self.path.name} {self.number}"))
+        data = self.path.read_bytes() if self.held is None else self.held
+        return mutant(data, random.Random(self.mutant)) if self.mutant else data
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,11 @@ class Result:
     shrunk: bytes = b""
     seconds: float = 0.0
     said: str = ""
-    """A digest of all findings."""
+    """A digest of all that was found, fixed and mapped."""
     codes: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+    """What each NNX000 says."""
+    parsed: bool = False
 
 
 class WrongError(Exception):
@@ -123,42 +133,45 @@ class Fed(Linter):
         return super().source(path, self.held if path == self.path else data)
 
 
-def tried(path: Path, data: bytes, *, deep: bool) -> list[Finding]:
-    """What is found in a file that holds ``data``; ``deep`` is whether to fix and map it too.
+def tried(path: Path, data: bytes, *, deep: bool) -> tuple[list[Finding], str]:
+    """What is found in a file that holds ``data``, and all that is said of it.
+
+    ``deep`` is whether to fix and map it too.
 
     Raises:
         WrongError: a finding is wrong; or whatever else goes wrong.
     """
     linter = Fed(Unmarked({}, "here"), (EVERYTHING,), path=path, held=data)
     checked = linter.check(path)
-    end = LineTable(checked.text).end
-    for finding in checked.findings:
-        complaint = f"{finding.code} {finding.span} {finding.message}"
-        if finding.code == "NNX000":
-            if "please report" in finding.message or "\n" in finding.message:
-                raise WrongError(complaint)
-            if "cannot parse this file" in finding.message and _parses(checked.text):
-                raise WrongError(f"it can be parsed: {complaint}")
-        elif not finding.span.start <= finding.span.end <= end:
-            raise WrongError(f"there is no such place: {complaint}, the end is {end}")
+    _judge(checked, data)
+    said: list[object] = [checked.findings]
     if deep and checked.text:
         settings = linter.settings.of(path)
 
         def lint(text: str) -> list[Finding]:
             return linter.findings(Source(path, text, settings))
 
-        fixed(checked.text, lint, lambda finding: finding.fix is not None)
+        said.append(fixed(checked.text, lint, lambda finding: finding.fix is not None).text)
         with suppress(MapError):  # the one that it may raise
-            trees(linter, path, None)
-    return list(checked.findings)
+            said.append(trees(linter, path, None))
+    return list(checked.findings), repr(said)
 
 
-def _parses(text: str) -> bool:
-    try:
-        parsed(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+def _judge(checked: Checked, data: bytes) -> None:
+    """Complain of what cannot be right."""
+    end = LineTable(checked.text).end
+    unclear = [finding for finding in checked.findings if finding.code == NOT_ANALYSED.code]
+    for finding in checked.findings:
+        complaint = f"{finding.code} {finding.span} {finding.message}"
+        if "\n" in finding.message or "please report" in finding.message:
+            raise WrongError(f"it ought to be clear: {complaint}")
+        if finding not in unclear and not finding.span.start <= finding.span.end <= end:
+            raise WrongError(f"there is no such place: {complaint}, the end is {end}")
+    if not is_python(checked.text if checked.text else data):
+        if len(unclear) != 1 or len(checked.findings) != 1:
+            raise WrongError(f"one NNX000 is due, not {list(checked.findings)}")
+    elif wrong := [f for f in unclear if not f.message.startswith("LibCST cannot read")]:
+        raise WrongError(f"it can be parsed: {wrong[0].message}")
 
 
 # -- in a process of its own -----------------------------------------------------------------------
@@ -168,20 +181,20 @@ def _alarm(number: int, frame: FrameType | None) -> None:
     raise TooSlowError
 
 
-def attempt(path: Path, data: bytes, *, deep: bool) -> tuple[str, list[Finding]]:
-    """What went wrong, if anything did, and what was found."""
+def attempt(path: Path, data: bytes, *, deep: bool) -> tuple[str, list[Finding], str]:
+    """What went wrong, if anything did; what was found, and all that was said."""
     limit = SECONDS + SECONDS_PER_MEGABYTE * len(data) / 2**20
     signal.signal(signal.SIGALRM, _alarm)
     signal.setitimer(signal.ITIMER_REAL, limit)
     faulthandler.dump_traceback_later(3 * limit, exit=True)  # where no signal is heeded
     try:
-        return "", tried(path, data, deep=deep)
+        return "", *tried(path, data, deep=deep)
     except WrongError as error:
-        return str(error), []
+        return str(error), [], ""
     except (Exception, TooSlowError) as error:
         *_, last = traceback.extract_tb(error.__traceback__)
         place = "" if isinstance(error, TooSlowError) else f" in {last.name}, line {last.lineno}"
-        return f"{type(error).__name__}{place}\n{traceback.format_exc()}", []
+        return f"{type(error).__name__}{place}\n{traceback.format_exc()}", [], ""
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
@@ -195,15 +208,25 @@ def run(tasks: Sequence[Task]) -> list[Result]:
 def _run(task: Task) -> Result:
     try:
         data = task.data()
-    except OSError:  # it has vanished; `odd_folder` is about those
+    except OSError:  # it has vanished; `folders` is about those
         return Result(task)
-    deep = task.number is not None or bool(task.odd)
     begun = time.perf_counter()
-    failure, found = attempt(task.path, data, deep=deep)
+    failure, found, said = attempt(task.path, data, deep=task.deep)
     seconds = time.perf_counter() - begun
-    shrunk = shrink(task.path, data, kind(failure), deep=deep) if failure else b""
-    said = hashlib.sha256(repr(found).encode("utf-8", "surrogatepass")).hexdigest()
-    return Result(task, failure, shrunk, seconds, said, tuple(f.code for f in found))
+    if failure:
+
+        def fails(fewer: bytes) -> bool:
+            return kind(attempt(task.path, fewer, deep=task.deep)[0]) == kind(failure)
+
+        return Result(task, failure, shrink(data, fails), seconds)
+    return Result(
+        task,
+        seconds=seconds,
+        said=hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest(),
+        codes=tuple(finding.code for finding in found),
+        unclear=tuple(f.message for f in found if f.code == NOT_ANALYSED.code),
+        parsed=is_python(data),
+    )
 
 
 def kind(failure: str) -> str:
@@ -212,8 +235,8 @@ def kind(failure: str) -> str:
     return "".join(letter for letter in first if not letter.isdigit())
 
 
-def shrink(path: Path, data: bytes, failure: str, *, deep: bool) -> bytes:
-    """The smallest part of ``data`` found in time that fails in the same way."""
+def shrink(data: bytes, fails: Callable[[bytes], bool]) -> bytes:
+    """The smallest part of ``data`` found in time that ``fails`` in the same way."""
     until = time.monotonic() + SHRINKING
     for cut in (_lines, _bytes):
         parts = cut(data)
@@ -222,7 +245,7 @@ def shrink(path: Path, data: bytes, failure: str, *, deep: bool) -> bytes:
             at = 0
             while at < len(parts) and time.monotonic() < until:
                 fewer = parts[:at] + parts[at + size :]
-                if kind(attempt(path, b"".join(fewer), deep=deep)[0]) == failure:
+                if fails(b"".join(fewer)):
                     parts = fewer
                 else:
                     at += size
@@ -242,29 +265,51 @@ def _bytes(data: bytes) -> list[bytes]:
 # -- all of them -----------------------------------------------------------------------------------
 
 
-def results(tasks: Sequence[Task], hash_seed: int, until: float) -> Iterator[Result]:
-    """Try ``tasks`` in two new processes, until that time; a process that dies fails one task."""
+def results(tasks: Sequence[Task], hash_seed: int, until: float, jobs: int) -> Iterator[Result]:
+    """Try ``tasks`` in new processes, until that time; a process that dies fails one task."""
     os.environ["PYTHONHASHSEED"] = str(hash_seed)
-    context = multiprocessing.get_context("spawn")
-    batches = [tasks[at : at + BATCH] for at in range(0, len(tasks), BATCH)]
+    size = min(BATCH, len(tasks) // (4 * jobs) + 1)
+    batches = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
     while batches and time.monotonic() < until:
-        pending: list[tuple[Sequence[Task], Future[list[Result]]]] = []
-        with ProcessPoolExecutor(2, mp_context=context) as pool:
-            try:
-                while (batches or pending) and time.monotonic() < until:
-                    while batches and len(pending) < 4:
-                        batch = batches.pop(0)
-                        pending.append((batch, pool.submit(run, batch)))
+        pending: deque[tuple[Sequence[Task], Future[list[Result]]]] = deque()
+        try:
+            with _pool(jobs) as pool:
+                while pending or (batches and time.monotonic() < until):
+                    while batches and len(pending) < 2 * jobs:
+                        pending.append((batches[0], pool.submit(run, batches.popleft())))
                     yield from pending[0][1].result()
                     del pending[0]
-            except BrokenProcessPool:
-                if len(pending) == 1 and len(pending[0][0]) == 1:
-                    yield Result(pending[0][0][0], "the process died")
-                else:  # one of these files did it
-                    for task in [task for batch, _ in pending for task in batch]:
-                        yield from results([task], hash_seed, until)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        except BrokenProcessPool:  # one of these files did it
+            yield from _one_by_one([task for batch, _ in pending for task in batch])
+
+
+def _one_by_one(tasks: Sequence[Task]) -> Iterator[Result]:
+    """Try ``tasks`` in one process, and in a new one where a task has ended it."""
+    left = deque(tasks)
+    while left:
+        with suppress(BrokenProcessPool), _pool(1) as pool:
+            while left:
+                yield pool.submit(_run, left[0]).result()
+                left.popleft()
+        if left:
+            yield _died(left.popleft())
+
+
+def _died(task: Task) -> Result:
+    data = task.data()
+    return Result(task, DIED, shrink(data, lambda fewer: _ends(task.path, fewer, task.deep)))
+
+
+def _ends(path: Path, data: bytes, deep: bool) -> bool:
+    """Whether the process that tries it comes to an end."""
+    with suppress(BrokenProcessPool), _pool(1) as pool:
+        pool.submit(attempt, path, data, deep=deep).result()
+        return False
+    return True
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
 
 
 def python_files(*folders: Path) -> list[Path]:
@@ -273,15 +318,44 @@ def python_files(*folders: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.stat().st_size, path))
 
 
-def mutants(count: int, seed: int) -> list[Task]:
-    """So many broken files: half of them of ours, half of the ecosystem's that are about nnx."""
-    ours = python_files(*NNX)
-    theirs = [p for p in python_files(STORE) if p.stat().st_size < 50_000]
-    theirs = [path for path in theirs if b"nnx" in path.read_bytes()]
+def _ours() -> Iterator[tuple[Path, str]]:
+    """Small files about nnx, and where each would stand."""
+    for path in python_files(*NNX):
+        yield from ((path, piece) for piece in pieces(path.read_text("utf-8")))
+    for path in sorted((ROOT / "tests" / "planted").glob("*.txt")):
+        parts = re.split(r"^#### .*\n", path.read_text("utf-8"), flags=re.M)
+        yield from ((path.with_suffix(".py"), part) for part in parts[1:])
+    for entry in registry():
+        path = Path(f"/nowhere/{entry.code}.py")
+        yield from ((path, entry.bad), (path, entry.good))
+
+
+def _theirs() -> Iterator[tuple[Path, str]]:
+    """Parts of the ecosystem's files that are about nnx, and where each would stand."""
+    for path in python_files(STORE):
+        if b"nnx" in path.read_bytes():
+            yield from ((path, piece) for piece in pieces(path.read_text("utf-8", "replace")))
+
+
+def _mutants(count: int, seed: int) -> list[Task]:
+    """So many small files, broken; each fourth is fixed and mapped, too."""
     chance = random.Random(seed)
+    ours, theirs = list(_ours()), list(_theirs())
+    tasks = []
+    for number in range(count):
+        path, text = chance.choice(theirs if theirs and number % 3 == 0 else ours)
+        deep = number % 4 == 0
+        tasks.append(Task(path, text.encode(), mutant=f"{seed} {number}", deep=deep))
+    return tasks
+
+
+def _made(count: int, seed: int) -> list[Task]:
+    """Programs that nobody wrote, a tenth as many as mutants."""
+    programs = [*made_of_nnx(count // 10, seed), *made_of_anything(count // 100, seed)]
+    path = Path("/nowhere/made.py")
     return [
-        Task(chance.choice(theirs if theirs and number % 2 else ours), number, seed)
-        for number in range(count)
+        Task(path.with_stem(f"made{number}"), text.encode("utf-8", "surrogatepass"), deep=True)
+        for number, text in enumerate(programs)
     ]
 
 
@@ -298,8 +372,9 @@ def _plain(paths: Sequence[Path]) -> list[Task]:
 
 
 GROUPS: dict[str, Callable[[int, int], list[Task]]] = {
-    "odd": lambda count, seed: [Task(Path("/nowhere/odd.py"), odd=odd) for odd in ODD],
-    "mutants": mutants,
+    "odd": lambda count, seed: [Task(Path("/nowhere/odd.py"), odd=odd, deep=True) for odd in ODD],
+    "mutants": _mutants,
+    "made": _made,
     "ours": lambda count, seed: _plain(python_files(*NNX, ROOT / "src", ROOT / "tools")),
     "ecosystem": lambda count, seed: _plain(python_files(STORE)),
     "library": lambda count, seed: _plain(_of_library()),
@@ -314,6 +389,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of mutants")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing after these")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--jobs", type=int, default=processors(), help="how many processes")
     parser.add_argument("--once", action="store_true", help="leave out the second run")
     parser.add_argument("--save", type=Path, help="folder for what fails; by default a new one")
     given = parser.parse_args()
@@ -335,7 +411,7 @@ def main() -> int:
         tasks = GROUPS[name](given.mutations, given.seed)
         begun = time.monotonic()
         first: dict[str, Result] = {}
-        for result in results(tasks, 1, until):
+        for result in results(tasks, 1, until, given.jobs):
             first[result.task.name] = result
             if result.failure:
                 fail(result)
@@ -350,7 +426,7 @@ def main() -> int:
             print(f"  slowest: {slow.task.name} {slow.seconds:.1f} s", flush=True)
         again = [] if given.once else [task for task in tasks[::-1] if task.name in first]
         compared = 0
-        for result in results(again, 2, until):
+        for result in results(again, 2, until, given.jobs):
             compared += 1
             before = first[result.task.name]
             if not before.failure and result.said != before.said:

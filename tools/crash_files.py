@@ -1,12 +1,14 @@
 """Files that ought to break a linter: mutants of good ones, and odd ones made by hand."""
 
 import ast
+import copy
 import io
+import keyword
 import random
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from flake8_nnx_mode.syntax.text import parsed
+from flake8_nnx_mode.syntax.text import UNPARSABLE, LineTable, parsed
 
 HEAD = "from flax import nnx\nimport jax\n"
 NET = """
@@ -20,10 +22,60 @@ class Net(nnx.Module):
 """
 
 
+def pieces(text: str, size: int = 1_000) -> Iterator[str]:
+    """The statements of a file, some at a time, each time below its imports.
+
+    What is small is tried often: a mutant need not be big to be odd. A file for a newer Python has
+    none.
+    """
+    if not is_python(text):
+        return
+    tree = parsed(text)
+    lines = LineTable(text)
+    imports = "".join(f"{ast.unparse(node)}\n" for node in tree.body if isinstance(node, _IMPORT))
+    begins = [min(n.lineno for n in (node, *_decorators(node))) for node in tree.body]
+    held = ""
+    for node, begin in zip(tree.body, begins, strict=True):
+        own = text[lines.start_of(begin) : lines.start_of((node.end_lineno or begin) + 1)]
+        if isinstance(node, _IMPORT) or len(own) > 2 * size:
+            continue
+        if held and len(held) + len(own) > size:
+            yield imports + held
+            held = ""
+        held += own if own.endswith("\n") else f"{own}\n"
+    if held:
+        yield imports + held
+
+
+_IMPORT = ast.Import | ast.ImportFrom
+
+
+def _decorators(node: ast.stmt) -> list[ast.expr]:
+    return getattr(node, "decorator_list", [])
+
+
 def mutant(data: bytes, chance: random.Random) -> bytes:
-    """``data``, broken in a way or two; two in three are kept such that rules are reached."""
-    ways = chance.choice((_RAW, _KEEPING, _KEEPING))
-    for _ in range(chance.randint(1, 2)):
+    """``data``, broken in a way or two; three in four are still Python, so rules are reached."""
+    if chance.random() < 0.25:
+        return _broken(data, _RAW, chance)
+    for _ in range(8):
+        broken = _broken(data, _KEEPING, chance)
+        if broken != data and is_python(broken):
+            return broken
+    return data
+
+
+def is_python(data: bytes | str) -> bool:
+    """Whether ``ast`` can parse it."""
+    try:
+        parsed(data)
+    except UNPARSABLE:
+        return False
+    return True
+
+
+def _broken(data: bytes, ways: tuple["_Way", ...], chance: random.Random) -> bytes:
+    for _ in range(chance.randint(1, 3)):
         data = chance.choice(ways)(data, chance)
     return data
 
@@ -65,21 +117,52 @@ def _cut(data: bytes, chance: random.Random) -> bytes:
 
 
 def _tokens(data: bytes, chance: random.Random) -> bytes:
-    """Tokens replaced by others of the file, mostly of the same kind: still Python, often."""
+    """Tokens replaced by others of the same kind, of the file or of what nnx code is made of."""
     try:
         text = data.decode()
         found = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (UnicodeError, SyntaxError, tokenize.TokenError):
         return data
-    found = [token for token in found if token.string.strip()]
+    alike: dict[object, list[str]] = {kind: sorted(kind) for kind in _KINDS}
+    for token in found:
+        alike.setdefault(_kind(token), []).append(token.string)
+    found = [token for token in found if len(set(alike[_kind(token)])) > 1]
     lines = text.splitlines(keepends=True)
     for token in sorted(chance.sample(found, min(3, len(found))), reverse=True):
         (row, start), (end_row, end) = token.start, token.end
-        alike = [t for t in found if t.type == token.type or chance.random() < 0.02]
-        if row == end_row and row <= len(lines):
+        if row == end_row and row <= len(lines) and token.string.strip():
             line = lines[row - 1]
-            lines[row - 1] = line[:start] + chance.choice(alike).string + line[end:]
+            lines[row - 1] = line[:start] + chance.choice(alike[_kind(token)]) + line[end:]
     return "".join(lines).encode("utf-8", "surrogatepass")
+
+
+_KINDS = tuple(
+    frozenset(words.split())
+    for words in (
+        "+ - * / // % ** @ << >> & | ^",
+        "< > == != <= >= in is and or",
+        "= += -= *= @= :=",
+        "( [ {",
+        ") ] }",
+        ". , : ;",
+        "True False None 0 1 0.5 ... '' 'train' b'x'",
+        "break continue pass return",
+        "if while",
+        "nnx jax jnp self cls super Net x rngs key train training deterministic mode m model super"
+        " use_running_average decode eval Rngs Dropout BatchNorm MultiHeadAttention Linear Module"
+        " Sequential List Dict Variable Param RngStream jit grad vmap scan remat split_rngs"
+        " StateAxes split merge state update clone fork view reseed set_attributes random PRNGKey"
+        " normal fold_in partial __call__ __init__ __post_init__ setup pop append items",
+    )
+)
+"""What may stand for each other, mostly."""
+
+
+def _kind(token: tokenize.TokenInfo) -> object:
+    of_kind = (kind for kind in _KINDS if token.string in kind)
+    if token.type == tokenize.NAME and not keyword.iskeyword(token.string):
+        return _KINDS[-1]
+    return next(of_kind, (token.type, token.string if token.type != tokenize.STRING else ""))
 
 
 def _grafts(data: bytes, chance: random.Random) -> bytes:
@@ -89,18 +172,13 @@ def _grafts(data: bytes, chance: random.Random) -> bytes:
         for _ in range(chance.randint(1, 5)):
             _graft(tree, chance)
         return ast.unparse(ast.fix_missing_locations(tree)).encode()
-    except (SyntaxError, ValueError, TypeError, RecursionError, AttributeError):
+    except (*UNPARSABLE, TypeError, AttributeError):
         return data
 
 
 def _graft(tree: ast.Module, chance: random.Random) -> None:
     kind: type[ast.AST] = chance.choice((ast.expr, ast.expr, ast.stmt, ast.arguments))
     nodes = [node for node in ast.walk(tree) if isinstance(node, kind)]
-    if not nodes:
-        return
-    # A copy: the tree must stay a tree.
-    new = ast.parse(ast.unparse(tree)) if kind is ast.stmt else None
-    source = chance.choice(nodes)
     holders = [
         (holder, name, value)
         for holder in ast.walk(tree)
@@ -111,29 +189,16 @@ def _graft(tree: ast.Module, chance: random.Random) -> None:
     if not holders:
         return
     holder, name, value = chance.choice(holders)
-    if new is not None:
-        source = chance.choice([node for node in ast.walk(new) if isinstance(node, ast.stmt)])
-    else:
-        source = _copied(source)
+    source = copy.deepcopy(chance.choice(nodes))  # the tree must stay a tree
     if isinstance(value, list):
         value[chance.randrange(len(value))] = source
     else:
         setattr(holder, name, source)
 
 
-def _copied(node: ast.AST) -> ast.AST:
-    values: dict[str, object] = {}
-    for name, value in ast.iter_fields(node):
-        if isinstance(value, list):
-            values[name] = [_copied(one) if isinstance(one, ast.AST) else one for one in value]
-        else:
-            values[name] = _copied(value) if isinstance(value, ast.AST) else value
-    return type(node)(**values)
-
-
 _Way = Callable[[bytes, random.Random], bytes]
 _RAW: tuple[_Way, ...] = (_bytes_flipped, _lines, _cut, _tokens)
-_KEEPING: tuple[_Way, ...] = (_grafts, _grafts, _tokens)
+_KEEPING: tuple[_Way, ...] = (_grafts, _grafts, _tokens, _tokens, _lines)
 
 
 def _of(text: str, encoding: str = "utf-8") -> Callable[[], bytes]:
