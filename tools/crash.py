@@ -2,14 +2,19 @@
 
 Run from the project's root, with the project installed::
 
-    python tools/crash.py                        # odd files, mutants, packages, the library
-    python tools/crash.py --only mutants --mutations 5000 --seed 7 --minutes 10
+    python tools/crash.py --mutations 50000      # all of it: two hours, on two processors
+    python tools/crash.py --only mutants --mutations 5000 --seed 7
 
-Every file is analysed, whether it has to do with flax or not, by two processes, and again with
-another hash seed, in the other order. Mutants are also fixed and mapped. A failure is a traceback,
-a killed process, an NNX000 that asks to be reported or is wrong, a place outside of the file, a
-time beyond what a file's size allows, or a finding that the second run does not have. Each is
-written down with the smallest file that still fails so. Exit status: 1 if anything failed, or 0.
+The parts are odd folders, which the real commands are run on; odd files; mutants of nnx code, small
+so that there can be many; programs made from grammars; our files and those of the ecosystem, the
+standard library and what is installed. Files are analysed whether they have to do with flax or not,
+and again with another hash seed, in the other order. Odd and made files and some mutants
+are also fixed and mapped.
+
+A failure is a traceback, a killed process, a file that is not Python without its one NNX000, an
+NNX000 that asks to be reported or is wrong, a place outside of the file, a time beyond what a
+file's size allows, or a finding that the second run does not have. Each is written down with the
+smallest file that still fails so. Exit status: 1 if anything failed, or 0.
 """
 
 import argparse
@@ -35,6 +40,7 @@ from pathlib import Path
 from types import FrameType
 
 from crash_files import ODD, is_python, mutant, pieces
+from crash_folders import FOLDERS, complaints
 from crash_made import made_of_anything, made_of_nnx
 from flake8_nnx_mode.codes import NOT_ANALYSED
 from flake8_nnx_mode.engine import FolderSettings
@@ -338,20 +344,20 @@ def _theirs() -> Iterator[tuple[Path, str]]:
 
 
 def _mutants(count: int, seed: int) -> list[Task]:
-    """So many small files, broken; each fourth is fixed and mapped, too."""
+    """So many small files, broken; each sixth is fixed and mapped, too."""
     chance = random.Random(seed)
     ours, theirs = list(_ours()), list(_theirs())
     tasks = []
     for number in range(count):
-        path, text = chance.choice(theirs if theirs and number % 3 == 0 else ours)
-        deep = number % 4 == 0
+        path, text = chance.choice(theirs if theirs and chance.random() < 0.25 else ours)
+        deep = number % 6 == 0
         tasks.append(Task(path, text.encode(), mutant=f"{seed} {number}", deep=deep))
     return tasks
 
 
 def _made(count: int, seed: int) -> list[Task]:
-    """Programs that nobody wrote, a tenth as many as mutants."""
-    programs = [*made_of_nnx(count // 10, seed), *made_of_anything(count // 100, seed)]
+    """Programs that nobody wrote, far fewer than mutants."""
+    programs = [*made_of_nnx(count // 50, seed), *made_of_anything(count // 100, seed)]
     path = Path("/nowhere/made.py")
     return [
         Task(path.with_stem(f"made{number}"), text.encode("utf-8", "surrogatepass"), deep=True)
@@ -382,58 +388,84 @@ GROUPS: dict[str, Callable[[int, int], list[Task]]] = {
 }
 
 
+@dataclass
+class Log:
+    """What has failed, and the folder where each failure is kept."""
+
+    folder: Path
+    failures: int = 0
+
+    def fail(self, name: str, failure: str, data: bytes = b"") -> None:
+        """Print and keep a failure, and the file that it comes from."""
+        self.failures += 1
+        print(f"FAILED {name}: {failure.splitlines()[0]}", flush=True)
+        saved = self.folder / f"{self.failures}.py"
+        saved.write_bytes(data)
+        saved.with_suffix(".txt").write_text(f"{name}\n{failure}\n", "utf-8", "backslashreplace")
+
+
+def _try_tasks(name: str, given: argparse.Namespace, until: float, log: Log) -> None:
+    tasks = GROUPS[name](given.mutations, given.seed)
+    begun = time.monotonic()
+    first: dict[str, Result] = {}
+    for result in results(tasks, 1, until, given.jobs):
+        first[result.task.name] = result
+        if result.failure:
+            log.fail(result.task.name, result.failure, result.shrunk)
+    seconds = time.monotonic() - begun
+    codes = Counter(code for result in first.values() for code in result.codes)
+    share = 100 * sum(result.parsed for result in first.values()) / max(len(first), 1)
+    print(
+        f"{name}: {len(first)} of {len(tasks)} files in {seconds:.0f} s, {share:.0f}% are Python;"
+        f" {codes.total()} findings of {len(codes)} codes, {codes[NOT_ANALYSED.code]} NNX000"
+    )
+    kinds = Counter(kind(text)[:110] for result in first.values() for text in result.unclear)
+    for text, count in kinds.most_common(5):
+        print(f"  {count} {text}")
+    for slow in sorted(first.values(), key=lambda result: -result.seconds)[:2]:
+        print(f"  slowest: {slow.task.name} {slow.seconds:.1f} s", flush=True)
+    again = [] if given.once else [task for task in tasks[::-1] if task.name in first]
+    compared = 0
+    for result in results(again, 2, until, given.jobs):
+        compared += 1
+        before = first[result.task.name]
+        if not before.failure and result.said != before.said:
+            log.fail(result.task.name, "other findings in the second run", result.task.data())
+    print(f"  {compared} compared with a second run", flush=True)
+
+
+def _try_folders(log: Log) -> None:
+    begun = time.monotonic()
+    for name in FOLDERS:
+        with tempfile.TemporaryDirectory(prefix="crash_") as folder:
+            for complaint in complaints(name, Path(folder)):
+                log.fail(f"the folder {name!r}", complaint)
+    print(f"folders: {len(FOLDERS)} in {time.monotonic() - begun:.0f} s", flush=True)
+
+
 def main() -> int:
     """Run it."""
+    names = ["folders", *GROUPS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutations", type=int, default=2000, help="how many mutants")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of mutants")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing after these")
-    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--jobs", type=int, default=processors(), help="how many processes")
     parser.add_argument("--once", action="store_true", help="leave out the second run")
     parser.add_argument("--save", type=Path, help="folder for what fails; by default a new one")
     given = parser.parse_args()
-    folder = given.save or Path(tempfile.mkdtemp(prefix="crash_"))
-    folder.mkdir(parents=True, exist_ok=True)
+    log = Log(given.save or Path(tempfile.mkdtemp(prefix="crash_")))
+    log.folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + 60 * given.minutes
-    print(f"seed {given.seed}; failures go to {folder}", flush=True)
-    failures = 0
-
-    def fail(result: Result) -> None:
-        nonlocal failures
-        failures += 1
-        print(f"FAILED {result.task.name}: {result.failure.splitlines()[0]}", flush=True)
-        saved = folder / f"{failures}.py"
-        saved.write_bytes(result.shrunk)
-        saved.with_suffix(".txt").write_text(f"{result.task.name}\n{result.failure}\n")
-
+    print(f"seed {given.seed}; failures go to {log.folder}", flush=True)
     for name in given.only:
-        tasks = GROUPS[name](given.mutations, given.seed)
-        begun = time.monotonic()
-        first: dict[str, Result] = {}
-        for result in results(tasks, 1, until, given.jobs):
-            first[result.task.name] = result
-            if result.failure:
-                fail(result)
-        seconds = time.monotonic() - begun
-        codes = Counter(code for result in first.values() for code in result.codes)
-        print(
-            f"{name}: {len(first)} of {len(tasks)} files in {seconds:.0f} s,"
-            f" {seconds * 1000 / max(len(first), 1):.0f} s per 1,000; {codes.total()} findings,"
-            f" {codes['NNX000']} NNX000",
-        )
-        for slow in sorted(first.values(), key=lambda result: -result.seconds)[:2]:
-            print(f"  slowest: {slow.task.name} {slow.seconds:.1f} s", flush=True)
-        again = [] if given.once else [task for task in tasks[::-1] if task.name in first]
-        compared = 0
-        for result in results(again, 2, until, given.jobs):
-            compared += 1
-            before = first[result.task.name]
-            if not before.failure and result.said != before.said:
-                fail(Result(result.task, "other findings in the second run", result.task.data()))
-        print(f"  {compared} compared with a second run", flush=True)
-    print(f"{failures} failures")
-    return 1 if failures else 0
+        if name == "folders":
+            _try_folders(log)
+        else:
+            _try_tasks(name, given, until, log)
+    print(f"{log.failures} failures")
+    return 1 if log.failures else 0
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Library:
         if module.file is None or module.file in self._opened:
             return True
         try:
-            data = module.file.read_bytes()
+            data = _bytes(module.file)
         except OSError:
             return False
         return name.encode() in data or b"import *" in data
@@ -169,6 +169,17 @@ def _open(path: Path) -> Book | None:
 
 def _read(path: Path) -> Book | None:
     try:
-        return Book(path, decoded(path.read_bytes()))
+        return Book(path, decoded(_bytes(path)))
     except (OSError, *UNPARSABLE):
         return None  # what it defines is unknown; its own lint run says what is wrong with it
+
+
+def _bytes(path: Path) -> bytes:
+    """What a file holds; it is no pipe, which might never end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return path.read_bytes()
