@@ -424,12 +424,13 @@ def _try_tasks(name: str, given: argparse.Namespace, until: float, log: Log) -> 
         print(f"  {count} {text}")
     for slow in sorted(first.values(), key=lambda result: -result.seconds)[:2]:
         print(f"  slowest: {slow.task.name} {slow.seconds:.1f} s", flush=True)
-    again = [] if given.once else [task for task in tasks[::-1] if task.name in first]
+    passed = {name for name, result in first.items() if not result.failure}
+    again = [] if given.once else [task for task in tasks[::-1] if task.name in passed]
     compared = 0
     for result in results(again, 2, until, given.jobs):
         compared += 1
         before = first[result.task.name]
-        if not before.failure and result.said != before.said:
+        if result.said != before.said:
             log.fail(result.task.name, "other findings in the second run", result.task.data())
     print(f"  {compared} compared with a second run", flush=True)
 
