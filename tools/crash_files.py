@@ -8,7 +8,7 @@ import random
 import tokenize
 from collections.abc import Callable, Iterator
 
-from flake8_nnx_mode.syntax.text import UNPARSABLE, LineTable, parsed
+from flake8_nnx_mode.syntax.text import UNPARSABLE, LineTable, decoded, parsed
 
 HEAD = "from flax import nnx\nimport jax\n"
 NET = """
@@ -66,9 +66,9 @@ def mutant(data: bytes, chance: random.Random) -> bytes:
 
 
 def is_python(data: bytes | str) -> bool:
-    """Whether ``ast`` can parse it."""
+    """Whether it can be decoded, and ``ast`` can parse it, which alone passes over odd bytes."""
     try:
-        parsed(data)
+        parsed(decoded(data) if isinstance(data, bytes) else data)
     except UNPARSABLE:
         return False
     return True

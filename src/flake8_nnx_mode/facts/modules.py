@@ -229,12 +229,8 @@ class ClassFacts:
     @cached_property
     def family(self) -> tuple[ClassDefinition, ...]:
         """Itself, its bases, and the subclasses in its own file."""
-        subclasses = (
-            other.definition
-            for other in self.project.classes(self.book)
-            if other is not self and self.definition in other.ancestry.classes
-        )
-        return (*self.ancestry.classes, *subclasses)
+        subclasses = self.project.subclasses(self.book)
+        return (*self.ancestry.classes, *subclasses.get(self.definition, ()))
 
     # -- methods ---------------------------------------------------------------------------
 

@@ -94,6 +94,17 @@ class Project:
         """All classes of a file."""
         return [self.class_facts(ClassDefinition(book, c)) for c in book.outline.classes]
 
+    def subclasses(self, book: Book) -> Mapping[ClassDefinition, Sequence[ClassDefinition]]:
+        """The classes of a file that inherit from each class, in order."""
+        return self.remember((Project.subclasses, book), lambda: self._subclasses(book))
+
+    def _subclasses(self, book: Book) -> Mapping[ClassDefinition, Sequence[ClassDefinition]]:
+        found: dict[ClassDefinition, list[ClassDefinition]] = {}
+        for facts in self.classes(book):
+            for base in {*facts.ancestry.classes} - {facts.definition}:
+                found.setdefault(base, []).append(facts.definition)
+        return found
+
     @cached_property
     def modules(self) -> list[ClassFacts]:
         """The nnx modules that the file at hand defines."""
