@@ -12,6 +12,8 @@ from conftest import ROOT, codes
 
 sys.path.append(str(ROOT / "tools"))
 import crash
+import crash_files
+from crash_files import HEAD
 
 
 def test_a_few_hundred_mutants(tmp_path: Path) -> None:
@@ -89,3 +91,11 @@ def test_an_import_of_what_never_ends(tmp_path: Path) -> None:
     text = "from flax import nnx\nfrom pipe import Base\nclass Net(Base): pass\n"
     assert codes(text, tmp_path / "net.py") == []
     assert codes(text.replace("Base\n", "*\n"), tmp_path / "net.py") == []
+
+
+def test_modules_that_hold_modules_that_hold_modules() -> None:
+    """The outermost stands first, so what it holds is not known yet."""
+    found = codes(HEAD + crash_files.held(500))
+    assert "NNX201" in found
+    assert "NNX000" not in found
+    assert codes(HEAD + crash_files.held(100)) == ["NNX207"] * 100 + ["NNX201"]

@@ -219,7 +219,7 @@ def _calls(count: int) -> str:
     return "".join(heads) + f"def f{count}(m, x, train):\n    return m(x, train=train)\n"
 
 
-def _held(count: int) -> str:
+def held(count: int) -> str:
     """Modules that hold each other in a chain."""
     rows = (
         f"class M{n}(nnx.Module):\n    def __init__(self, rngs):\n        self.m = M{n + 1}(rngs)\n"
@@ -298,7 +298,7 @@ ODD: dict[str, Callable[[], bytes]] = {
     ),
     "calls 1,000 deep": _of(HEAD + _calls(1_000)),
     "calls itself": _of(HEAD + NET + "def f(m, train):\n    return f(f, train=f(m, train))\n"),
-    "holds 500 deep": _of(HEAD + _held(500)),
+    "holds 500 deep": _of(HEAD + held(500)),
     "holds itself": _of(HEAD + NET.replace("nnx.Dropout(0.5", "Net(0.5")),
     "names itself": _of(HEAD + "nnx = nnx\nnnx.Module = nnx.Module\nself = self.self\n" + NET),
     "imports itself": _of(HEAD + "import odd\nfrom odd import *\nfrom . import odd\n" + NET),
