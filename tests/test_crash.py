@@ -15,6 +15,8 @@ import crash
 import crash_files
 from crash_files import HEAD
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it needs alarms and pipes")
+
 
 def test_a_few_hundred_mutants(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
@@ -48,7 +50,6 @@ Linter.findings = wrong
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it sets an alarm, and kills")
 @pytest.mark.parametrize(
     ("plant", "says"),
     [
@@ -84,7 +85,6 @@ def test_shrinking() -> None:
     assert crash.shrink(data + b"a bad line\n" + data, lambda fewer: b"bad" in fewer) == b"bad"
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes like that")
 def test_an_import_of_what_never_ends(tmp_path: Path) -> None:
     """Reading a pipe waits for who writes into it."""
     os.mkfifo(tmp_path / "pipe.py")
