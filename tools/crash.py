@@ -281,7 +281,7 @@ def results(tasks: Sequence[Task], hash_seed: int, until: float, jobs: int) -> I
         try:
             with _pool(jobs) as pool:
                 while pending or (batches and time.monotonic() < until):
-                    while batches and len(pending) < 2 * jobs:
+                    while batches and len(pending) < 2 * jobs and time.monotonic() < until:
                         pending.append((batches[0], pool.submit(run, batches.popleft())))
                     yield from pending[0][1].result()
                     del pending[0]
