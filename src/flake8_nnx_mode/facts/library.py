@@ -43,7 +43,7 @@ class Library:
         if module.file is None or module.file in self._opened:
             return True
         try:
-            data = module.file.read_bytes()
+            data = _bytes(module.file)
         except OSError:
             return False
         return name.encode() in data or b"import *" in data
@@ -188,7 +188,18 @@ def _keep(path: Path, stamp: tuple[int, int] | None, book: Book | None) -> None:
 def _read(path: Path, known: Book | None) -> Book | None:
     """The book in a file: ``known``, if that is what it still holds."""
     try:
-        text = decoded(path.read_bytes())
+        text = decoded(_bytes(path))
         return known if known and known.text == normalized(text) else Book(path, text)
     except (OSError, *UNPARSABLE):
         return None  # what it defines is unknown; its own lint run says what is wrong with it
+
+
+def _bytes(path: Path) -> bytes:
+    """What a file holds; it is no pipe, which might never end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return path.read_bytes()

@@ -500,7 +500,7 @@ class Project:
             case Instance(Symbol(name)):
                 return name in flax_api.LAYERS
             case Instance(ClassDefinition() as of):
-                if of in self._kinds_busy:
+                if of in self._kinds_busy or len(self._kinds_busy) >= DEEPEST_MODEL:
                     return False
                 self._kinds_busy.add(of)
                 try:
@@ -522,7 +522,7 @@ class Project:
                     return found
                 return found | {Kind(own.kind, _given_name(rate_of(name, args)))}
             case Instance(ClassDefinition() as of, args):
-                if of in self._kinds_busy:
+                if of in self._kinds_busy or len(self._kinds_busy) >= DEEPEST_MODEL:
                     return frozenset()
                 self._kinds_busy.add(of)
                 try:
@@ -552,6 +552,7 @@ _REPEATS = re.compile(r"\b(?:for|while|map|scan|fori_loop)\b")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
 _MAY_BE_RNGS = re.compile(r"\bRngs\b")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
+DEEPEST_MODEL = 120  # modules that hold modules, if the outermost is asked first: four each
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
 _MOST_RETURNS = 8
 _HANDS_OUT_KEYS = re.compile(r"key|rng")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from flake8_nnx_mode.facts.events import AttributeWrite
 from flake8_nnx_mode.facts.modules import ClassFacts
-from flake8_nnx_mode.facts.project import Project
+from flake8_nnx_mode.facts.project import DEEPEST_MODEL, Project
 from flake8_nnx_mode.facts.values import (
     UNKNOWN,
     Boxed,
@@ -31,6 +31,7 @@ class Sharing:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._known: dict[tuple[ClassDefinition, str], Keepings] = {}
+        self._nested = 0
 
     def shared(self) -> Iterator[AttributeWrite]:
         """The assignments, in the file at hand, that keep what others keep as well."""
@@ -49,6 +50,7 @@ class Sharing:
         key = (module.definition, parameter)
         if key not in self._known:
             self._known[key] = Counter()  # for a class that builds itself
+            self._nested += 1
             by_attribute: dict[str, Keepings] = {}
             last: dict[str, AttributeWrite] = {}
             for write in module.writes_of_construction():
@@ -66,6 +68,7 @@ class Sharing:
             others = [k for name, k in by_attribute.items() if last[name] not in k]
             # Itself keeps it once, under however many names.
             self._known[key] = sum([*others, *itself[:1]], Counter())
+            self._nested -= 1
         return self._known[key]
 
     def _in_value(self, value: Value, parameter: str, write: AttributeWrite) -> Keepings:
@@ -75,7 +78,7 @@ class Sharing:
                 found[write] = 1
             case Instance(ClassDefinition() as of, args) if args is not None and not args.open:
                 module = self._project.class_facts(of)
-                if module.is_module:
+                if module.is_module and self._nested < DEEPEST_MODEL:
                     for index, inner in _parameters(module):
                         given = args.get(inner.name, index)
                         if isinstance(given, Rngs) and _is_parameter(given, parameter):
