@@ -22,6 +22,7 @@ _LAUNCHER = """\
 import os, resource, sys
 arguments = sys.argv[1:]
 quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+# What it says on standard error is ours: there a traceback would be.
 child = os.posix_spawnp(arguments[0], arguments, os.environ, file_actions=quiet)
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -54,9 +55,15 @@ class Compared:
     highest: float
     """The highest of these."""
 
-    def __str__(self) -> str:
-        spread = f"{self.lowest:.2f} to {self.highest:.2f}"
-        return f"{self.ratio:6.3f}  ({spread}; {self.ours:.2f} s / {self.other:.2f} s)"
+    @property
+    def spread(self) -> str:
+        """The ratios, from the lowest to the highest."""
+        return f"{self.lowest:.2f} to {self.highest:.2f}"
+
+    @property
+    def both(self) -> str:
+        """The CPU seconds of both."""
+        return f"{self.ours:.2f} s / {self.other:.2f} s"
 
 
 def compared(pairs: Sequence[tuple[float, float]]) -> Compared:
@@ -87,18 +94,16 @@ def in_turn(
     return compared(pairs)
 
 
-def command(
-    arguments: Sequence[str], folder: Path | None = None, status: Sequence[int] = (0, 1)
-) -> Cost:
+def command(arguments: Sequence[str], folder: Path | None = None) -> Cost:
     """Run a command with its output thrown away; what it and its processes cost.
 
     Raises:
-        subprocess.CalledProcessError: its exit status is none of ``status``.
+        subprocess.CalledProcessError: it broke: a signal, a usage error, or a traceback.
     """
     launcher = [sys.executable, "-S", "-c", _LAUNCHER, *arguments]
     done = subprocess.run(launcher, cwd=folder, capture_output=True, text=True, check=True)
     code, cpu, memory = done.stdout.split()
-    if int(code) not in status:
+    if code not in ("0", "1") or "Traceback (most recent call last)" in done.stderr:
         raise subprocess.CalledProcessError(int(code), list(arguments), stderr=done.stderr)
     return Cost(float(cpu), float(memory))
 

@@ -4,45 +4,56 @@ TorchFix looks at a file only where ``torch`` stands in it, so its marker is put
 the end of a copy of each file; all tools get the copies.
 """
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import environments
 import measure
 import samples
+from report import Table
 
 _OPTIONS = ["--isolated", "-j1", "-qq"]
+_EVERY = 10
 
 
-def main(rounds: int, every: int) -> None:
-    """Measure and print each of them."""
-    files = samples.nnx_files(every)
-    if not files:
-        print("\nno nnx files: run tools/ecosystem.py, which downloads them")
-        return
-    print(f"\nbeside flake8 alone, {len(files)} nnx files, {samples.lines(files)} lines")
+def main(rounds: int) -> list[Table]:
+    """Measure each of them."""
+    files = samples.nnx_files(_EVERY)
+    table = Table(
+        f"Beside flake8 alone, {samples.size(files)} (each {_EVERY}th nnx file)",
+        ("", "times flake8 alone", "spread", "CPU"),
+    )
     with tempfile.TemporaryDirectory() as folder:
         names = [str(path) for path in _marked(files, Path(folder))]
         alone = [environments.flake8(), "-m", "flake8", *_OPTIONS, *names]
-        for what, command in _commands(names, folder):
-            found = measure.in_turn(
-                lambda command=command: measure.command(command),  # type: ignore[misc]
-                lambda: measure.command(alone),
-                rounds,
-            )
-            print(f"{what:20} {found}", flush=True)
+        for what, command in _commands(names):
+            try:
+                found = measure.in_turn(
+                    partial(measure.command, command), partial(measure.command, alone), rounds
+                )
+            except subprocess.CalledProcessError as error:
+                last = (error.stderr or "").strip().splitlines()[-1:]
+                table.add(what, "it breaks", *last, "")
+            else:
+                table.add(what, f"{found.ratio:.2f}", found.spread, found.both)
+    return [table]
 
 
-def _commands(names: list[str], folder: str) -> Iterator[tuple[str, list[str]]]:
+def _commands(names: list[str]) -> Iterator[tuple[str, list[str]]]:
     for what, python in (
         ("flake8-nnx-mode", environments.ours()),
-        ("TorchFix", environments.python("torchfix", "flake8", "torchfix")),
+        (
+            "TorchFix, its marker in each file",
+            environments.python("torchfix", "flake8", "torchfix"),
+        ),
         ("flake8-async", environments.python("async", "flake8", "flake8-async")),
     ):
         yield what, [python, "-m", "flake8", *_OPTIONS, *names]
     fixit = environments.python("fixit", "fixit")
-    yield "Fixit (instead)", [fixit, "-m", "fixit", "--quiet", "lint", folder]
+    yield "Fixit, instead of flake8", [fixit, "-m", "fixit", "--quiet", "lint", *names]
 
 
 def _marked(files: list[Path], folder: Path) -> Iterator[Path]:

@@ -1,7 +1,10 @@
 """What is measured on: files of public packages, and files made up from the rules' examples."""
 
+import ast
 import re
+import sys
 import sysconfig
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,17 +14,26 @@ ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / ".ecosystem"
 
 
+PACKAGES = ("avitai-artifex", "bijx", "google-tunix", "opifex")
+"""Packages that are nnx through and through: the bars were set on their files."""
+
+
 def nnx_files(every: int = 1) -> list[Path]:
-    """Each ``every``-th nnx file of the packages that `tools/ecosystem.py` has unpacked."""
-    return [path for path in _python(STORE) if "nnx" in _text(path)][::every]
+    """Each ``every``-th nnx file of ``PACKAGES``, as `tools/ecosystem.py` has unpacked them."""
+    folders = [folder for name in PACKAGES for folder in sorted(STORE.glob(f"{name}==*"))]
+    files = (path for folder in folders for path in sorted(folder.rglob("*.py")))
+    found = [path for path in files if "nnx" in _text(path) and _is_python(path)]
+    if not found:
+        sys.exit("no nnx files: run tools/ecosystem.py, which downloads the packages")
+    return found[::every]
 
 
 def plain_files(every: int = 1) -> list[Path]:
     """Each ``every``-th file without nnx: the standard library's, without its tests."""
     root = Path(sysconfig.get_path("stdlib"))
     skipped = {"site-packages", "dist-packages", "test", "tests", "lib2to3", "idlelib"}
-    files = (p for p in _python(root) if skipped.isdisjoint(p.relative_to(root).parts))
-    return [path for path in files if "nnx" not in _text(path)][::every]
+    files = (p for p in sorted(root.rglob("*.py")) if skipped.isdisjoint(p.relative_to(root).parts))
+    return [path for path in [*files][::every] if "nnx" not in _text(path) and _is_python(path)]
 
 
 def lines(paths: Sequence[Path]) -> int:
@@ -29,14 +41,19 @@ def lines(paths: Sequence[Path]) -> int:
     return sum(_text(path).count("\n") for path in paths)
 
 
-def _python(folder: Path) -> Iterator[Path]:
-    """Python files that the Python at hand can read, in a steady order."""
-    for path in sorted(folder.rglob("*.py")):
+def _is_python(path: Path) -> bool:
+    """Whether the Python at hand can read a file."""
+    with warnings.catch_warnings(action="ignore"):
         try:
-            compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+            ast.parse(path.read_bytes())
         except (SyntaxError, ValueError):
-            continue
-        yield path
+            return False
+    return True
+
+
+def size(paths: Sequence[Path]) -> str:
+    """How much that is, in words."""
+    return f"{len(paths):,} files, {lines(paths):,} lines"
 
 
 def _text(path: Path) -> str:

@@ -294,6 +294,8 @@ def may_draw_params(project: Project, owner: ClassFacts, function: Function) -> 
 
 def may_give_streams(project: Project, function: Function) -> bool:
     """Whether a function may give a sampler a stream, or an ``nnx.Rngs``, as it stands."""
+    if project.book.mentions(function, "getattr"):
+        return True
     sketch = project.book.sketch(function)
     same = _aliases(sketch)
     streams = {same.get(name, name) for step in sketch.steps for name in _streams(step)}

@@ -1,0 +1,111 @@
+"""Hints spare bodies from being read; what is found must be what reading all of them would find."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import FIXTURES, lint
+from flake8_nnx_mode import rules
+from flake8_nnx_mode.facts import hints
+from flake8_nnx_mode.syntax.sketch import Sketch, sketch
+from test_planted import LOOKALIKES, MISTAKES
+
+
+def users() -> Iterator[tuple[object, str]]:
+    """Where the functions of ``hints`` are called from."""
+    rules.registry()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("flake8_nnx_mode."):
+            for attribute, value in vars(module).items():
+                if getattr(value, "__module__", "") == hints.__name__ and attribute[:4] == "may_":
+                    yield module, attribute
+
+
+def read_everything(patch: pytest.MonkeyPatch) -> None:
+    found = list(users())
+    assert {"may_call_mode_takers", "may_reuse_keys"} < {name for _, name in found}
+    for module, name in found:
+        patch.setattr(module, name, lambda *_: True)
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.py")), ids=lambda path: path.name)
+def test_fixtures_without_hints(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = path.read_text("utf-8")
+    found = lint(text, path)
+    read_everything(monkeypatch)
+    assert found == lint(text, path)
+
+
+def test_planted_files_without_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {**MISTAKES, **LOOKALIKES}
+    found = {name: lint(text) for name, text in texts.items()}
+    read_everything(monkeypatch)
+    assert [name for name, text in texts.items() if lint(text) != found[name]] == []
+
+
+def sketched(text: str) -> Sketch:
+    (node,) = ast.parse(text).body
+    assert isinstance(node, ast.FunctionDef)
+    return sketch(node.args, node.body)
+
+
+def test_holders() -> None:
+    found = sketched("""
+def __init__(self, kind: Block, size, other):
+    layers = []
+    for _ in range(size):
+        layers.append(Drop(0.1))
+    self.layers = nnx.List(layers)
+    self.first, self.size = self.layers[0], size
+    self.made = kind()
+    setattr(self, "named", Drop())
+""")
+    # `size`, too: an attribute of that name may hold one, and both are `size` here.
+    attributes = {".first", ".getattr", ".layers", ".named", ".size"}
+    assert found.holders({"Drop"}) == attributes | {"Drop", "_", "first", "layers", "size"}
+    assert found.holders({"Block"}) == {"Block", "kind", "made", ".made"}
+    assert found.holders({"Conv"}) == {"Conv"}
+
+
+def test_what_calls_are_given() -> None:
+    found = sketched("""
+def f(self, key, keys, x):
+    a = normal(key, (self.size, 2)) + g(x=[keys[0], keys[i]], rng=fold_in(self.key, 1))
+    return lambda k: h(k)(a)
+""")
+    given = {(one.name, one.index, one.to, one.by, one.nested) for one in found.given}
+    assert given == {
+        ("key", "", "normal", 0, False),
+        ("self.size", "", "normal", 1, False),
+        ("keys", "0", "g", "x", False),
+        ("keys", "?", "g", "x", False),
+        ("self.key", "", "fold_in", 0, True),
+        ("k", "", "h", 0, False),
+        ("a", "", "", 0, False),
+    }
+
+
+def test_where_things_stand() -> None:
+    found = sketched("""
+def f(key, xs):
+    if xs:
+        return g(key)
+    else:
+        h(key)
+    for x in xs:
+        k(key)
+    def local():
+        return m(key)
+""")
+    places = {one.to: one.place for one in found.given}
+    assert [places[name].number for name in "ghkm"] == sorted(p.number for p in places.values())
+    (one,), (other,) = places["g"].path, places["h"].path
+    assert found.branches == {(other, one)}
+    assert found.leaving >= {one}
+    assert other not in found.leaving
+    assert places["k"].loops == places["k"].path != ()
+    assert places["g"].loops == places["m"].loops == ()
+    assert found.local == set(places["m"].path)
