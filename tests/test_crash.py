@@ -93,6 +93,21 @@ def test_an_import_of_what_never_ends(tmp_path: Path) -> None:
     assert codes(text.replace("Base\n", "*\n"), tmp_path / "net.py") == []
 
 
+def test_a_class_attribute_that_is_made_from_itself() -> None:
+    assert (
+        codes("""
+class nnx:
+    Module = object
+    Dropout = nnx.Dropout(0.1)
+
+class Net(nnx.Module):
+    def __call__(self, x):
+        return nnx.Dropout(0.1)(x)
+""")
+        == []
+    )
+
+
 def test_modules_that_hold_modules_that_hold_modules() -> None:
     """The outermost stands first, so what it holds is not known yet."""
     found = codes(HEAD + crash_files.held(500))

@@ -157,8 +157,8 @@ class Names:
             case ModuleFile():
                 return self._module_member(value, name) if private_too or name[:1] != "_" else None
             case ClassDefinition(book, outline):
-                bindings = outline.scope.bindings.get(name)
-                return self._agree(book, outline.scope, name, bindings) if bindings else UNKNOWN
+                own = name in outline.scope.bindings
+                return (own and self._in_scope(book, outline.scope, name)) or UNKNOWN
             case _:
                 return UNKNOWN
 

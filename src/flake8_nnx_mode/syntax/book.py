@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
 
 _LEFT_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_NO_LINE_END = re.compile(r"[^\r\n]")
 _WORD = re.compile(r"\w+")
 
 
@@ -89,24 +90,32 @@ class Book:
     @cached_property
     def _script_text(self) -> str:
         """The text without definitions and imports; what is left stands where it stood."""
-        lines = self.lines.all()
+        line_of, start_of = self.lines.line, self.lines.start_of
+        blanks: list[tuple[int, int, str]] = []
         stack: list[ast.stmt] = list(self.tree.body)
         while stack:
             statement = stack.pop()
             if not isinstance(statement, _LEFT_OUT):
                 stack += inner_statements(statement)
                 continue
-            indent = lines[statement.lineno - 1][: statement.col_offset]
-            if indent.strip() or ";" in lines[statement.lineno - 1]:
+            line = line_of(statement.lineno)
+            indent = line[: statement.col_offset]
+            if indent.strip() or ";" in line:
                 continue  # one of several on its line: it may stay
             decorators = getattr(statement, "decorator_list", ())
             first, last = self._first_line_of(statement, decorators), statement.end_lineno
             assert last is not None
-            for line in range(first, last + 1):
-                instead = f"{indent}pass" if line == statement.lineno else ""
-                text = lines[line - 1].rstrip("\r\n")
-                lines[line - 1] = instead.ljust(len(text)) + lines[line - 1][len(text) :]
-        return "".join(lines)
+            start, at, end = start_of(first), start_of(statement.lineno), start_of(last + 1)
+            instead = f"{indent}pass".ljust(len(line.rstrip("\r\n")))
+            blank = _NO_LINE_END.sub(" ", self.text[start:end])
+            blanks.append(
+                (start, end, blank[: at - start] + instead + blank[at - start + len(instead) :])
+            )
+        pieces, done = [], 0
+        for start, end, blank in sorted(blanks):
+            pieces += [self.text[done:start], blank]
+            done = end
+        return "".join((*pieces, self.text[done:]))
 
     def chapter(self, function: Function) -> "Chapter | None":
         """The body of ``function``, or None (and a refusal) if LibCST does not read it."""
