@@ -22,6 +22,8 @@ _MAKES_KEYS = frozenset("split fold_in PRNGKey key clone wrap_key_data make_rng"
 _TAKES_KEYS = flax_api.SAMPLERS | _MAKES_KEYS
 _LEAVES_KEYS = frozenset("key_data len print isinstance type hasattr getattr setattr info".split())
 """Functions that have no use for a key that they are given."""
+_LONGEST, _MOST_USES, _MOST_ROUNDS = 1_000, 30, 10
+"""Beyond so many steps, uses of one name, rounds of "who names whom", the answer is yes at once."""
 _REPEATS = ("map", "scan", "fori_loop", "while_loop", "vmap")
 _PARAMS = re.compile(r"\.params\b|[\"']params[\"']")
 _PARAMS_KEPT = re.compile(r"\bparams\b(?!\s*\()")
@@ -60,15 +62,20 @@ def _held(project: Project, owner: ClassFacts) -> frozenset[str] | None:
             if isinstance(first, Assigned) and names_in(first.value).intersection(names):
                 held.add(name)
         methods += [(definition.book, method, names) for method in outline.methods.values()]
-    before = -1
+    before, rounds = -1, 0
     while len(held) != before:
-        before = len(held)
+        before, rounds = len(held), rounds + 1
+        if rounds > _MOST_ROUNDS:
+            return None
         for book, method, names in methods:
             if not book.mentions(method, *names, *held):
                 continue
             if method.name[:2] != "__" and book.mentions(method, *names):
                 held.add(method.name)
-            found = book.sketch(method).holders({*names, *held})
+            sketch = book.sketch(method)
+            if len(sketch.steps) > _LONGEST:
+                return None
+            found = sketch.holders({*names, *held})
             held |= {name[1:] for name in found if name[0] == "."}
     return frozenset(held)
 
@@ -79,6 +86,8 @@ def _held(project: Project, owner: ClassFacts) -> frozenset[str] | None:
 def may_reuse_keys(project: Project, function: Function) -> bool:
     """Whether a function may give one key to two, or in a loop to one."""
     sketch = project.book.sketch(function)
+    if len(sketch.steps) > _LONGEST:
+        return True
     same, keys = _aliases(sketch), _made_keys(project, sketch)
     groups: dict[str, list[Given]] = defaultdict(list)
     for given in sketch.given:
@@ -87,7 +96,8 @@ def may_reuse_keys(project: Project, function: Function) -> bool:
             groups[same.get(given.name, given.name)].append(given)
     repeats = bool(sketch.local) and project.book.mentions(function, *_REPEATS)
     return any(
-        any(_may_run_again(sketch, use, repeats=repeats) for use in uses)
+        len(uses) > _MOST_USES
+        or any(_may_run_again(sketch, use, repeats=repeats) for use in uses)
         or any(_may_both_run(sketch, first, second) for first, second in combinations(uses, 2))
         for uses in groups.values()
         if any(_is_key(given, keys) for given in uses)
@@ -110,11 +120,11 @@ def _varying(sketch: Sketch, block: int) -> set[str]:
     while len(found) != before:
         before = len(found)
         for step in inside:
-            again = all(_last(name) in _MAKES_KEYS for name in step.called)
-            again &= not step.is_round and not any(
-                _root(n) in found | step.anew for n in step.loads
-            )
-            if not again:
+            if (
+                step.is_round
+                or any(_last(name) not in _MAKES_KEYS for name in step.called)
+                or any(_root(name) in found or _root(name) in step.anew for name in step.loads)
+            ):
                 found |= step.anew
     return found
 
@@ -199,6 +209,8 @@ def may_consume_kept_keys(project: Project, function: Function, owner: ClassFact
     if not function.parameters:
         return True
     sketch, me = project.book.sketch(function), function.parameters[0].name
+    if len(sketch.steps) > _LONGEST:
+        return True
     methods = {name for of in owner.family for name in of.outline.methods}
 
     def is_kept(name: str) -> bool:
@@ -261,12 +273,14 @@ def _constant_names(project: Project) -> tuple[str, ...]:
                     found.add(name)
     functions = [function for function, _ in project.functions() if function.name]
     before = -1
-    while len(found) != before:
+    for _ in range(_MOST_ROUNDS):
+        if len(found) == before:
+            return tuple(found)
         before = len(found)
         for function in functions:
             if _makes_constants(book, function) or book.mentions(function, *found):
                 found.add(function.name)
-    return tuple(found)
+    return (*found, *(function.name for function in functions))
 
 
 def may_draw_params(project: Project, owner: ClassFacts, function: Function) -> bool:
@@ -297,6 +311,8 @@ def may_give_streams(project: Project, function: Function) -> bool:
     if project.book.mentions(function, "getattr"):
         return True
     sketch = project.book.sketch(function)
+    if len(sketch.steps) > _LONGEST:
+        return True
     same = _aliases(sketch)
     streams = {same.get(name, name) for step in sketch.steps for name in _streams(step)}
     return any(

@@ -279,11 +279,11 @@ class ClassFacts:
                         pending.append(other)
         return frozenset(start - forward)
 
-    def _constructors(self) -> Iterator[tuple[ClassDefinition, Function]]:
+    @cached_property
+    def _constructors(self) -> tuple[tuple[ClassDefinition, Function], ...]:
         """The methods of construction, its own and inherited ones, each with its class."""
-        for definition, function in _methods(self.ancestry.classes):
-            if self.is_init_like(function):
-                yield definition, function
+        methods = _methods(self.ancestry.classes)
+        return tuple((of, function) for of, function in methods if self.is_init_like(function))
 
     def own_methods(self) -> Iterator[Function]:
         """The methods that the class itself defines."""
@@ -360,7 +360,7 @@ class ClassFacts:
         values: list[Value] = []
         if any(name in definition.outline.methods for definition in self.ancestry.classes):
             return None  # a property, perhaps with a setter
-        for definition, function in self._constructors():
+        for definition, function in self._constructors:
             if definition.book.mentions(function, name):
                 written = self.facts(function, definition, level).writes
                 values += (w.value for w in written if w.name == name and w.whole)
@@ -394,25 +394,32 @@ class ClassFacts:
 
     def _writers(self, name: str) -> Iterator[tuple[Function, bool]]:
         """The methods, here or in a relative, that write ``self.name`` later; whether wholly."""
-        for definition, function in _methods(self.family):
+        for function, whole in (*self._written.get(name, ()), *self._written.get("*", ())):
             if not self._constructs(function):
-                whole = self._writes(definition.book, function, name)
-                if whole is None and _updates_self(definition.book, function):
-                    whole = False  # what is in it may change
-                if whole is not None:
-                    yield function, whole
+                yield function, whole
 
-    def _writes(self, book: Book, function: Function, name: str) -> bool | None:
-        """Whether a method writes ``self.name`` wholly; None if it does not write it at all."""
-        if book.mentions(function, *_DYNAMIC):
-            return True
-        return self.project.written(function).get(name) if book.mentions(function, name) else None
+    @cached_property
+    def _written(self) -> dict[str, list[tuple[Function, bool]]]:
+        """Attribute -> the methods in the family that write it, and whether wholly.
+
+        ``*`` has those that may write any: wholly, or in part (``nnx.update(self, ...)``).
+        """
+        found: dict[str, list[tuple[Function, bool]]] = {}
+        for definition, function in _methods(self.family):
+            if definition.book.mentions(function, *_DYNAMIC):
+                found.setdefault("*", []).append((function, True))
+                continue
+            for name, whole in self.project.written(function).items():
+                found.setdefault(name, []).append((function, whole))
+            if _updates_self(definition.book, function):
+                found.setdefault("*", []).append((function, False))
+        return found
 
     @cached_property
     def modes_set(self) -> frozenset[str]:
         """Attributes whose mode construction sets in place; ``*`` for all of them."""
         found: set[str] = set()
-        for definition, function in self._constructors():
+        for definition, function in self._constructors:
             found |= self.facts(function, definition).modes_set
         return frozenset(found)
 
@@ -452,9 +459,8 @@ class ClassFacts:
         """Whether anything in the family may define ``self.name``."""
         if self._declares(name):
             return True
-        for definition, function in _methods(self.family):
-            if self._writes(definition.book, function, name) is not None:
-                return True
+        if name in self._written or any(whole for _, whole in self._written.get("*", ())):
+            return True
         return self.hands_itself_over
 
     @cached_property
@@ -556,12 +562,12 @@ class ClassFacts:
         """Whether the text of a method of construction, also an inherited one, has such a word."""
         return any(
             definition.book.mentions(function, *words)
-            for definition, function in self._constructors()
+            for definition, function in self._constructors
         )
 
     def writes_of_construction(self) -> Iterator[AttributeWrite]:
         """What methods of construction assign, its own and inherited ones."""
-        for definition, function in self._constructors():
+        for definition, function in self._constructors:
             yield from self.facts(function, definition).writes
 
     def kind_in(self, kind: Kind, made_with: Arguments | None) -> Iterator[Kind]:
