@@ -1,7 +1,6 @@
 """Paths -> checked files, for commands that run without flake8."""
 
 import errno
-import gc
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -139,7 +138,6 @@ class Linter:
 def check_all(linter: Linter, paths: Sequence[Path], jobs: int) -> Iterator[Checked]:
     """Check files, up to ``jobs`` at a time, and yield them in the order given."""
     jobs = min(jobs, len(paths) // _FEW, _MOST)
-    _collect_seldom()
     if jobs < 2:
         yield from map(linter.check, paths)
         return
@@ -166,12 +164,6 @@ def _begin(linter: Linter) -> None:
     global _linter
     _linter = linter
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    _collect_seldom()
-
-
-def _collect_seldom() -> None:
-    """What was read stays until it is displaced: to look through it for garbage finds little."""
-    gc.set_threshold(100_000, 20, 20)
 
 
 _linter: Linter
