@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.book import Anchor, Book
     from flake8_nnx_mode.syntax.chapter import Chapter
 
-_SELDOM = (100_000, 20, 20)
+_SELDOM = (20_000, 10, 5)
 
 # What a top-level statement, or a decorator of one, may begin with.
 _HEAD = re.compile(r"(?!(?:elif|else|except|finally)\b)[^\s)\]}#]")

@@ -14,6 +14,7 @@ from flake8_nnx_mode.codes import UNUSED_NOQA
 from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
 from flake8_nnx_mode.syntax.text import LineTable
 
+_NAMES_US = re.compile(r"noqa[^\n]*nnx", re.I)
 _CODE = re.compile(r"[^,\s]+")
 _NEEDED = dict.fromkeys(
     ("hang_closing", "indent_size", "max_line_length", "max_doc_length", "verbose", "disable_noqa")
@@ -26,6 +27,7 @@ class Comments:
     def __init__(self, text: str) -> None:
         """Find those in ``text``, if it has any."""
         self.any = "noqa" in text.lower()
+        self._names_us = _NAMES_US.search(text) is not None
         self._text = text
         self._used: list[Finding] = []
 
@@ -40,8 +42,9 @@ class Comments:
 
     def silence(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that no comment silences."""
-        if not self.any:
-            return list(findings)
+        findings = list(findings)
+        if not (findings and self.any):
+            return findings
         if self._flake8.should_ignore_file():
             return []
         return [finding for finding in findings if not self._silences(finding)]
@@ -68,7 +71,7 @@ class Comments:
         from flake8_nnx_mode.rules import codes
 
         not_run = [code for code in codes() if code not in reported]
-        if not self.any or self._flake8.should_ignore_file():
+        if not self._names_us or self._flake8.should_ignore_file():
             return
         for line, comment in self._comments():
             found = NOQA_INLINE_REGEXP.search(comment.string)
