@@ -6,6 +6,8 @@ Each of these may say yes where nothing comes of it, and says no only where noth
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import combinations
 
 from flake8_nnx_mode.facts import flax_api
@@ -95,21 +97,24 @@ def may_reuse_keys(project: Project, function: Function) -> bool:
         if to not in _LEAVES_KEYS and (given.nested or to not in _MAKES_KEYS):
             groups[same.get(given.name, given.name)].append(given)
     repeats = bool(sketch.local) and project.book.mentions(function, *_REPEATS)
+    varying = cache(partial(_varying, sketch))
     return any(
         len(uses) > _MOST_USES
-        or any(_may_run_again(sketch, use, repeats=repeats) for use in uses)
+        or any(_may_run_again(sketch, varying, use, repeats=repeats) for use in uses)
         or any(_may_both_run(sketch, first, second) for first, second in combinations(uses, 2))
         for uses in groups.values()
         if any(_is_key(given, keys) for given in uses)
     )
 
 
-def _may_run_again(sketch: Sketch, use: Given, *, repeats: bool) -> bool:
+def _may_run_again(
+    sketch: Sketch, varying: Callable[[int], set[str]], use: Given, *, repeats: bool
+) -> bool:
     """Whether what a call is given may be the same in the next round of a loop."""
     again = set(use.place.loops)
     if repeats:
         again |= sketch.local.intersection(use.place.path)
-    return any(_root(use.name) not in _varying(sketch, block) for block in again)
+    return any(_root(use.name) not in varying(block) for block in again)
 
 
 def _varying(sketch: Sketch, block: int) -> set[str]:
@@ -241,10 +246,7 @@ def may_consume_constants(project: Project, function: Function) -> bool:
 
 
 def _makes_constants(book: Book, function: Function) -> bool:
-    return (
-        book.mentions(function, *_CONSTANT_WORDS)
-        and _CONSTANT.search(book.text_of(function)) is not None
-    )
+    return book.matches(function, _CONSTANT, *_CONSTANT_WORDS)
 
 
 def may_consume_constants_somewhere(project: Project) -> bool:
@@ -335,20 +337,17 @@ def may_build_layers(project: Project, function: Function) -> bool:
     scope = book.outline.module
     for step in book.sketch(function).steps:
         for name in step.called:
-            first, *rest = name.split(".")
+            first = _first(name)
             if not _last(name).lstrip("_")[:1].isupper():
                 if _last(name) == "partial":
                     return True
                 continue
             if first not in scope.bindings or first in function.scope.bindings:
                 return True
-            value = project.names.lookup(book, scope, first)
-            for part in rest:
-                value = None if value is None else project.names.member(value, part)
-            match value:
+            match project.names.dotted(book, scope, name):
                 case Symbol(known) if not known.startswith("flax."):
                     pass
-                case ClassDefinition() if not project.class_facts(value).is_module:
+                case ClassDefinition() as of if not project.class_facts(of).is_module:
                     pass
                 case None:
                     pass

@@ -137,16 +137,10 @@ def _may_tell_modes(project: Project, function: Function, owner: ClassFacts | No
         return True
     if owner is not None and owner.is_module and owner.is_init_like(function):
         return False
-    text = book.text_of(function)
-    flags = project.settings.mode_flags
-    if book.mentions(function, *flags) and project.names_mode.search(text):
+    if book.matches(function, project.names_mode, *project.settings.mode_flags):
         return True
-    if (
-        owner is not None
-        and owner.is_module
-        and book.mentions(function, "True", "False")
-        and _LITERAL_BY_POSITION.search(text)
-    ):
+    in_module = owner is not None and owner.is_module
+    if in_module and book.matches(function, _LITERAL_BY_POSITION, "True", "False"):
         return True
     return may_call_mode_takers(project, function, owner)
 

@@ -630,18 +630,12 @@ def _methods(
 
 def _updates_self(book: Book, function: Function) -> bool:
     """Whether a method says ``nnx.update(self, ...)``."""
-    return (
-        book.mentions(function, "update")
-        and _UPDATES_SELF.search(book.text_of(function)) is not None
-    )
+    return book.matches(function, _UPDATES_SELF, "update")
 
 
 def may_draw_for_dropout(book: Book, function: Function) -> bool:
     """Whether the text of a function names such a stream, and not as a layer that it calls."""
-    return (
-        book.mentions(function, *flax_api.DROPOUT_STREAMS)
-        and _DRAWS_FOR_DROPOUT.search(book.text_of(function)) is not None
-    )
+    return book.matches(function, _DRAWS_FOR_DROPOUT, *flax_api.DROPOUT_STREAMS)
 
 
 def decorator_names(function: Function) -> set[str]:

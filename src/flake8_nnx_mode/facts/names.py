@@ -149,6 +149,14 @@ class Names:
             return module is not None
         return self.library.submodule(module, binding.name) is not None
 
+    def dotted(self, book: Book, scope: Scope, name: str) -> Value | None:
+        """What ``a.b.c`` is in ``scope``; None if there is no such thing."""
+        first, *rest = name.split(".")
+        value = self.lookup(book, scope, first)
+        for part in rest:
+            value = None if value is None else self.member(value, part)
+        return value
+
     def member(self, value: Value, name: str, *, private_too: bool = True) -> Value | None:
         """``value.name`` for what names can stand for; None if there is no such thing."""
         match value:

@@ -153,10 +153,8 @@ class Project:
                 value = self.names.lookup(book, scope, name)
                 if isinstance(value, ClassDefinition) and self._takes_mode(value):
                     found.append(name)
-        for name, inner in _members(book.text, modules):
-            value = self.names.lookup(book, scope, name)
-            for part in inner.split("."):
-                value = None if value is None else self.names.member(value, part)
+        for name in _members(book.text, modules):
+            value = self.names.dotted(book, scope, name)
             if isinstance(value, ClassDefinition) and self._takes_mode(value):
                 found.append(value.outline.name)
         return tuple(dict.fromkeys(found))
@@ -211,9 +209,7 @@ class Project:
             return True  # names may come from elsewhere
         if self.mentions_random(function):
             return True
-        if not self.book.mentions(function, *self._names_of_keys):
-            return False
-        return _TAKES_KEY.search(self.book.text_of(function)) is not None
+        return self.book.matches(function, _TAKES_KEY, *self._names_of_keys)
 
     @cached_property
     def _names_of_keys(self) -> tuple[str, ...]:
@@ -595,12 +591,12 @@ def rate_of(name: str, made_with: Arguments | None) -> Value | None:
     return made_with.get(keyword, position) if made_with is not None else None
 
 
-def _members(text: str, modules: Sequence[str]) -> set[tuple[str, str]]:
+def _members(text: str, modules: Sequence[str]) -> set[str]:
     """The classes, by their names, that a text names as members of ``modules``."""
     if not modules:
         return set()
     named = "|".join(map(re.escape, modules))
-    return set(re.findall(rf"\b({named})\.((?:\w+\.)*_*[A-Z]\w*)", text))
+    return set(re.findall(rf"\b(?:{named})\.(?:\w+\.)*_*[A-Z]\w*", text))
 
 
 def _given_name(value: Value | None) -> str | None:

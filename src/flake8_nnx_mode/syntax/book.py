@@ -175,6 +175,10 @@ class Book:
             known = self._words[function] = frozenset(_WORD.findall(self._code_of(function)))
         return not known.isdisjoint(words)
 
+    def matches(self, function: Function, pattern: re.Pattern[str], *words: str) -> bool:
+        """Whether ``pattern``, which takes one of ``words``, is in the text of ``function``."""
+        return self.mentions(function, *words) and bool(pattern.search(self.text_of(function)))
+
     def _code_of(self, function: Function) -> str:
         """The text of ``function`` without its docstring."""
         first, *rest = function.node.body
