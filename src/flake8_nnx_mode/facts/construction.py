@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import AttributeWrite, BaseCall, ComputedWrite, FunctionFacts
 from flake8_nnx_mode.facts.models import says_data
-from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names
+from flake8_nnx_mode.facts.modules import ClassFacts, decorator_names, written_attributes
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
     ANY_MODULE,
@@ -240,7 +240,7 @@ class _Construction:
                     continue
                 if self._facts.is_init_like(function):
                     self._method(definition, function, {}, sure=False)
-                elif self._project.written(function):
+                elif written_attributes(definition.book, function):
                     for event in self._run(definition, function, {}).on_self:
                         if isinstance(event, AttributeWrite) and self._may_bring(event):
                             self._write(definition.book, event, {}, sure=False)

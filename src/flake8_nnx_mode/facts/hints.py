@@ -6,14 +6,20 @@ Each of these may say yes where nothing comes of it, and says no only where noth
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from itertools import combinations
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import ClassDefinition, FunctionDefinition, Symbol
+from flake8_nnx_mode.facts.values import (
+    ClassDefinition,
+    FunctionDefinition,
+    ModuleFile,
+    Symbol,
+    Value,
+)
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported
 from flake8_nnx_mode.syntax.sketch import Given, Sketch, Step
@@ -26,6 +32,15 @@ _LEAVES_KEYS = frozenset("key_data len print isinstance type hasattr getattr set
 """Functions that have no use for a key that they are given."""
 _LONGEST, _MOST_USES, _MOST_ROUNDS = 1_000, 30, 10
 """Beyond so many steps, uses of one name, rounds of "who names whom", the answer is yes at once."""
+_ANY = "*"
+"""Among names: there may be others."""
+_METHODS = frozenset(
+    "train eval set_attributes sow perturb get_value set_value append items keys values get update"
+    " copy replace".split()
+)
+"""Those of modules, Variables and containers."""
+_HAND_ON = frozenset({"functools.partial", "builtins.map"})
+"""What may call what it is given."""
 _REPEATS = ("map", "scan", "fori_loop", "while_loop", "vmap")
 _PARAMS = re.compile(r"\.params\b|[\"']params[\"']")
 _PARAMS_KEPT = re.compile(r"\bparams\b(?!\s*\()")
@@ -38,47 +53,148 @@ _CONSTANT_WORDS = ("PRNGKey", "Rngs", "key")
 
 def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts | None) -> bool:
     """Whether a function may call a module of the project that takes a mode."""
-    names = project.mode_taking_names(project.book)
-    if names is None or project.book.mentions(function, *names):
+    book = project.book
+    sources, held = _sources(project, book), frozenset[str]()
+    if owner is not None:
+        held = project.remember((_held, owner), lambda: _held(project, owner))
+    if _ANY in sources or _ANY in held:
         return True
-    if owner is None:
+    wanted = {*sources, *held, *_imported_within(project, book, function)}
+    if not book.mentions(function, *wanted):
         return False
-    held = project.remember((_held, owner), lambda: _held(project, owner))
-    return held is None or project.book.mentions(function, *held)
+    sketch = book.sketch(function)
+    if len(sketch.steps) > _LONGEST:
+        return True
+    holders = sketch.holders(wanted)
+    takers = project.mode_takers(book) or {}
+    methods = project.remember(_methods_of, lambda: _methods_of(project, takers.values()))
+    for step in sketch.steps:
+        for name in step.called:
+            *outer, last = name.split(".")
+            if last in sources or (owner is not None and _is_own_method(owner, function, name)):
+                continue  # builds one, or may give one
+            if last == "()":
+                if not holders.isdisjoint(step.names):
+                    return True
+            elif not holders.isdisjoint((last, f".{last}", *(() if last in methods else outer))):
+                return True
+    return False
 
 
-def _held(project: Project, owner: ClassFacts) -> frozenset[str] | None:
-    """The attributes of a class that may be modules that take a mode, or give one; None for any."""
+def _is_own_method(owner: ClassFacts, function: Function, name: str) -> bool:
+    """Whether a dotted name is a method of ``self``, and no property."""
+    first, _, rest = name.partition(".")
+    found = rest and function.parameters and function.parameters[0].name == first
+    method = owner.find_method(rest) if found else None
+    return method is not None and not method[1].decorators
+
+
+def _methods_of(project: Project, classes: Iterable[ClassDefinition]) -> frozenset[str]:
+    """The methods of ``classes``; to call one is not to call what it is called on."""
+    return _METHODS.union(
+        name
+        for definition in classes
+        for of in project.class_facts(definition).ancestry.classes
+        for name in of.outline.methods
+    )
+
+
+def _sources(project: Project, book: Book) -> frozenset[str]:
+    """Names in a file for modules that take a mode, and for what holds or may return them."""
+    return project.remember((_sources, book), lambda: _find_sources(project, book))
+
+
+def _find_sources(project: Project, book: Book) -> frozenset[str]:
+    takers = project.mode_takers(book)
+    if takers is None:
+        return frozenset({_ANY})
+    scope, found = book.outline.module, set(takers)
+    for name, function in _imported_functions(project, book):
+        if _may_return_takers(project, function):
+            found.add(name)
+    before = -1
+    while len(found) != before:
+        before = len(found)
+        for name, bindings in scope.bindings.items():
+            match bindings[0]:
+                case Assigned(value) if not found.isdisjoint(names_in(value)):
+                    found.add(name)
+                case Function() as of if book.mentions(of, *found):
+                    found.add(name)
+    return frozenset(found)
+
+
+def _imported_functions(project: Project, book: Book) -> Iterator[tuple[str, FunctionDefinition]]:
+    """The functions of the project that a file imports, or calls as members of what it imports."""
+    scope, text = book.outline.module, book.text
+    for name, bindings in scope.bindings.items():
+        if isinstance(bindings[0], Imported) and name.islower():
+            of = project.names.lookup(book, scope, name)
+            if isinstance(of, FunctionDefinition):
+                yield name, of
+            elif isinstance(of, ModuleFile):
+                for member in set(re.findall(rf"\b{name}\.([\w.]+)\(", text)):
+                    inner = project.names.dotted(book, scope, f"{name}.{member}")
+                    if isinstance(inner, FunctionDefinition):
+                        yield _last(member), inner
+
+
+def _may_return_takers(project: Project, function: FunctionDefinition) -> bool:
+    """Whether a function may return a module that takes a mode: it names one, or calls such."""
+    known = project.remember(_may_return_takers, dict[Function, bool])
+    book, outline = function.book, function.outline
+    if outline not in known:
+        known[outline] = True  # for those that it calls
+        called = (
+            project.names.lookup(book, outline.scope, word)
+            for word in sorted(book.words_of(outline))
+            if word.islower()
+        )
+        known[outline] = project.names_mode_taker(book, outline) or any(
+            isinstance(of, FunctionDefinition)
+            and of != function
+            and _may_return_takers(project, of)
+            for of in called
+        )
+    return known[outline]
+
+
+def _imported_within(project: Project, book: Book, function: Function) -> dict[str, Value]:
+    """What a function imports for itself from the project."""
+    scope = function.scope
+    imported = (name for name, of in scope.bindings.items() if isinstance(of[0], Imported))
+    found = {name: project.names.lookup(book, scope, name) for name in imported}
+    return {n: of for n, of in found.items() if of is not None and not isinstance(of, Symbol)}
+
+
+def _held(project: Project, owner: ClassFacts) -> frozenset[str]:
+    """The attributes of a class that may be modules that take a mode, or give one."""
     held: set[str] = set()
     methods = []
     for definition in owner.ancestry.classes:
-        names = project.mode_taking_names(definition.book)
-        if names is None:
-            return None
-        outline = definition.outline
-        held |= {
-            name for name, field in outline.fields.items() if names_in(field).intersection(names)
-        }
+        names, outline = _sources(project, definition.book), definition.outline
+        held |= names & {_ANY}
+        held |= {n for n, field in outline.fields.items() if not names.isdisjoint(names_in(field))}
         for name, bindings in outline.scope.bindings.items():
             first = bindings[0]
-            if isinstance(first, Assigned) and names_in(first.value).intersection(names):
+            if isinstance(first, Assigned) and not names.isdisjoint(names_in(first.value)):
                 held.add(name)
         methods += [(definition.book, method, names) for method in outline.methods.values()]
+    own = {method.name for _, method, _ in methods}
     before, rounds = -1, 0
-    while len(held) != before:
+    while len(held) != before and _ANY not in held:
         before, rounds = len(held), rounds + 1
-        if rounds > _MOST_ROUNDS:
-            return None
         for book, method, names in methods:
-            if not book.mentions(method, *names, *held):
+            inner = names.union(_imported_within(project, book, method))
+            if not book.mentions(method, *inner, *held):
                 continue
-            if method.name[:2] != "__" and book.mentions(method, *names):
+            if method.name[:2] != "__" and book.mentions(method, *inner, *(held & own)):
                 held.add(method.name)
             sketch = book.sketch(method)
-            if len(sketch.steps) > _LONGEST:
-                return None
-            found = sketch.holders({*names, *held})
+            found = sketch.holders({*inner, *held})
             held |= {name[1:] for name in found if name[0] == "."}
+            if rounds > _MOST_ROUNDS or len(sketch.steps) > _LONGEST:
+                held.add(_ANY)
     return frozenset(held)
 
 
@@ -94,7 +210,11 @@ def may_reuse_keys(project: Project, function: Function) -> bool:
     groups: dict[str, list[Given]] = defaultdict(list)
     for given in sketch.given:
         to = _last(given.to)
-        if to not in _LEAVES_KEYS and (given.nested or to not in _MAKES_KEYS):
+        if (
+            to not in _LEAVES_KEYS
+            and (given.nested or to not in _MAKES_KEYS)
+            and not _draws_nothing(project, function, given.to)
+        ):
             groups[same.get(given.name, given.name)].append(given)
     repeats = bool(sketch.local) and project.book.mentions(function, *_REPEATS)
     varying = cache(partial(_varying, sketch))
@@ -104,6 +224,21 @@ def may_reuse_keys(project: Project, function: Function) -> bool:
         or any(_may_both_run(sketch, first, second) for first, second in combinations(uses, 2))
         for uses in groups.values()
         if any(_is_key(given, keys) for given in uses)
+    )
+
+
+def _draws_nothing(project: Project, function: Function, name: str) -> bool:
+    """Whether what is called so is from outside the project, and draws from no key by itself."""
+    if not name or _first(name) in function.scope.bindings:
+        return False
+    book = project.book
+    of = project.remember(
+        (_draws_nothing, name), lambda: project.names.dotted(book, book.outline.module, name)
+    )
+    if not isinstance(of, Symbol) or of.name in _HAND_ON:
+        return False
+    return not of.name.startswith(("jax.", "flax.")) or (
+        of.name in flax_api.LAYERS or of.name.startswith(("jax.numpy.", "flax.nnx.Rngs"))
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import AttributeWrite
-from flake8_nnx_mode.facts.modules import ClassFacts
+from flake8_nnx_mode.facts.modules import ClassFacts, written_attributes
 from flake8_nnx_mode.facts.project import Project, drops, fixed_mode, rate_of
 from flake8_nnx_mode.facts.values import (
     NONE,
@@ -262,7 +262,7 @@ def _writes(facts: ClassFacts) -> Iterator[tuple[Function, AttributeWrite]]:
             for write in facts.facts(function, definition).writes:
                 yield function, write
     for definition, function in later:
-        if facts.project.written(function):
+        if written_attributes(definition.book, function):
             for write in facts.facts(function, definition).writes:
                 if write.whole:
                     yield function, write

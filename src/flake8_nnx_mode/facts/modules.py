@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -409,7 +409,7 @@ class ClassFacts:
             if definition.book.mentions(function, *_DYNAMIC):
                 found.setdefault("*", []).append((function, True))
                 continue
-            for name, whole in self.project.written(function).items():
+            for name, whole in written_attributes(definition.book, function).items():
                 found.setdefault(name, []).append((function, whole))
             if _updates_self(definition.book, function):
                 found.setdefault("*", []).append((function, False))
@@ -490,6 +490,13 @@ class ClassFacts:
         """The mode flags that ``__call__`` takes; None where that is not known."""
         function = self._call_method()
         return None if function is None else tuple(self._mode_parameters(function))
+
+    @cached_property
+    def takes_mode(self) -> bool:
+        """Whether it is a module whose ``__call__`` is known to take a mode flag."""
+        return self.is_module and (
+            bool(self.mode_parameters()) or self.plain_subclass_of is not None
+        )
 
     def signature(self) -> Signature | None:
         """What ``__call__`` can be given; None where that is not known."""
@@ -647,8 +654,12 @@ def _constant(parameter: Parameter) -> object:
     return getattr(parameter.default, "value", None)
 
 
-def written_attributes(function: Function) -> dict[str, bool]:
+def written_attributes(book: Book, function: Function) -> Mapping[str, bool]:
     """Attribute of self -> whether it is replaced as a whole, for all that a method writes."""
+    return book.remember((written_attributes, function), lambda: _written_attributes(function))
+
+
+def _written_attributes(function: Function) -> dict[str, bool]:
     written: dict[str, bool] = {}
     owner = function.parameters[0].name if function.parameters else ""
     targets: list[ast.AST] = []

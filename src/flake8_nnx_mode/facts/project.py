@@ -15,7 +15,6 @@ from flake8_nnx_mode.facts.modules import (
     ClassFacts,
     Kind,
     decorator_names,
-    written_attributes,
 )
 from flake8_nnx_mode.facts.names import Names
 from flake8_nnx_mode.facts.values import (
@@ -67,13 +66,11 @@ class Project:
         self._classes: dict[ClassDefinition, ClassFacts] = {}
         self._classes_of: dict[Book, list[ClassFacts]] = {}
         self._subclasses: dict[Book, dict[ClassDefinition, list[ClassDefinition]]] = {}
-        self._written: dict[Function, dict[str, bool]] = {}
         self._kinds_busy: set[ClassDefinition] = set()
         self._functions: dict[Function, FunctionFacts] = {}
         self._given: dict[tuple[Function, Arguments], FunctionFacts] = {}
         self._thorough: dict[object, FunctionFacts] = {}
-        self._mode_takers: dict[Book, tuple[str, ...] | None] = {}
-        self._assigned: dict[Book, frozenset[str]] = {}
+        self._mode_takers: dict[Book, Mapping[str, ClassDefinition] | None] = {}
         self._nested = 0
         self._remembered: dict[Hashable, object] = {}
 
@@ -127,8 +124,8 @@ class Project:
                 yield function, None
         yield self.book.script, None
 
-    def mode_taking_names(self, book: Book) -> tuple[str, ...] | None:
-        """Names in a file for nnx modules whose ``__call__`` takes a mode flag.
+    def mode_takers(self, book: Book) -> Mapping[str, ClassDefinition] | None:
+        """Names in a file for nnx modules whose ``__call__`` takes a mode flag, or may.
 
         None where a star import may bring in others.
         """
@@ -136,11 +133,12 @@ class Project:
             self._mode_takers[book] = self._find_mode_takers(book)
         return self._mode_takers[book]
 
-    def _find_mode_takers(self, book: Book) -> tuple[str, ...] | None:
+    def _find_mode_takers(self, book: Book) -> Mapping[str, ClassDefinition] | None:
         scope = book.outline.module
         if scope.star_imports:
             return None
-        found = [c.outline.name for c in self.classes(book) if self._takes_mode(c.definition)]
+        own = (facts.definition for facts in self.classes(book))
+        found = {of.outline.name: of for of in own if self._takes_mode(of)}
         modules = []
         for name, bindings in scope.bindings.items():
             if not isinstance(bindings[0], Imported):
@@ -152,16 +150,27 @@ class Project:
             else:
                 value = self.names.lookup(book, scope, name)
                 if isinstance(value, ClassDefinition) and self._takes_mode(value):
-                    found.append(name)
+                    found[name] = value
         for name in _members(book.text, modules):
             value = self.names.dotted(book, scope, name)
             if isinstance(value, ClassDefinition) and self._takes_mode(value):
-                found.append(value.outline.name)
-        return tuple(dict.fromkeys(found))
+                found[value.outline.name] = value
+        return found
 
     def _takes_mode(self, definition: ClassDefinition) -> bool:
-        facts = self.class_facts(definition)
-        return facts.is_module and facts.mode_parameters() != ()
+        """Whether a class, or one that its methods name, is a module that takes a mode."""
+        methods = definition.outline.methods.values()
+        return self.class_facts(definition).takes_mode or any(
+            self.names_mode_taker(definition.book, method) for method in methods
+        )
+
+    def names_mode_taker(self, book: Book, function: Function) -> bool:
+        """Whether a function names the class of a module that takes a mode."""
+        named = (word for word in book.words_of(function) if word.lstrip("_")[:1].isupper())
+        values = (self.names.lookup(book, function.scope, word) for word in sorted(named))
+        return any(
+            isinstance(of, ClassDefinition) and self.class_facts(of).takes_mode for of in values
+        )
 
     def module_level(self, value: Value) -> tuple[str, ...]:
         """The names that the module of the file at hand binds to ``value`` by assignment."""
@@ -478,15 +487,7 @@ class Project:
 
     def assigned_from_outside(self, book: Book) -> frozenset[str]:
         """The attributes that a file assigns on anything but ``self``: ``model.key = ...``."""
-        if book not in self._assigned:
-            self._assigned[book] = frozenset(_ASSIGNED.findall(book.text))
-        return self._assigned[book]
-
-    def written(self, function: Function) -> dict[str, bool]:
-        """Attributes of self that a method writes -> whether wholly."""
-        if function not in self._written:
-            self._written[function] = written_attributes(function)
-        return self._written[function]
+        return book.remember(_ASSIGNED, lambda: frozenset(_ASSIGNED.findall(book.text)))
 
     def holds_state(self, value: Value) -> bool:
         """Whether a module is known to have parameters, statistics or noise of its own."""

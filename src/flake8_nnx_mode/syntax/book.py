@@ -2,21 +2,28 @@
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
-from flake8_nnx_mode.syntax.outline import Function, Outline, Scope, inner_statements, read_outline
+from flake8_nnx_mode.syntax.outline import (
+    Function,
+    Outline,
+    Scope,
+    inner_statements,
+    read_outline,
+)
 from flake8_nnx_mode.syntax.sketch import Sketch, sketch
 from flake8_nnx_mode.syntax.text import LineTable, normalized, parsed
 
 if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.chapter import Chapter
 
+_T = TypeVar("_T")
 _LEFT_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _NO_LINE_END = re.compile(r"[^\r\n]")
 _WORD = re.compile(r"\w+")
@@ -70,6 +77,13 @@ class Book:
         self._texts: dict[Function, str] = {}
         self._words: dict[Function, frozenset[str]] = {}
         self._sketches: dict[Function, Sketch] = {}
+        self._remembered: dict[Hashable, object] = {}
+
+    def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
+        """What ``find`` finds in this file alone; whoever else asks for ``what`` gets the same."""
+        if what not in self._remembered:
+            self._remembered[what] = find()
+        return cast("_T", self._remembered[what])
 
     def rest(self) -> None:
         """Let go of what only those need who look at the file itself."""
@@ -170,10 +184,14 @@ class Book:
 
     def mentions(self, function: Function, *words: str) -> bool:
         """Whether an identifier of ``words`` stands in ``function``, outside of its docstring."""
+        return not self.words_of(function).isdisjoint(words)
+
+    def words_of(self, function: Function) -> frozenset[str]:
+        """The identifiers in ``function``, outside of its docstring; other words in it, too."""
         known = self._words.get(function)
         if known is None:
             known = self._words[function] = frozenset(_WORD.findall(self._code_of(function)))
-        return not known.isdisjoint(words)
+        return known
 
     def matches(self, function: Function, pattern: re.Pattern[str], *words: str) -> bool:
         """Whether ``pattern``, which takes one of ``words``, is in the text of ``function``."""

@@ -42,7 +42,7 @@ class Step:
     loads: set[str] = field(default_factory=set)
     """The dotted names that it reads, without those that it calls: ``self.key``."""
     called: set[str] = field(default_factory=set)
-    """The dotted names that it calls: ``self.rngs.noise``."""
+    """The dotted names that it calls: ``self.rngs.noise``; ``()`` for what has none."""
     same: set[str] = field(default_factory=set)
     """The dotted names for which what it binds may stand, as they are or in part."""
     is_round: bool = False
@@ -279,8 +279,7 @@ class _Sketcher:
                 case ast.Call():
                     callee, _, rest = _dotted(node.func, step.names)
                     stack += [(part, None, place) for part in rest]
-                    if callee:
-                        step.called.add(callee)
+                    step.called.add(callee or "()")
                     nested = context is not None
                     for position, argument in enumerate(node.args):
                         stack.append((argument, (callee, position, nested), place))
