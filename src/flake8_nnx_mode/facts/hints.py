@@ -201,8 +201,10 @@ def _held(project: Project, owner: ClassFacts) -> frozenset[str]:
 # -- keys ------------------------------------------------------------------------------------------
 
 
-def may_reuse_keys(project: Project, function: Function) -> bool:
+def may_reuse_keys(project: Project, function: Function, owner: ClassFacts | None) -> bool:
     """Whether a function may give one key to two, or in a loop to one."""
+    if not project.may_consume_keys(function, owner):
+        return False
     sketch = project.book.sketch(function)
     if len(sketch.steps) > _LONGEST:
         return True

@@ -29,6 +29,7 @@ class Library:
         self._root = root
         self._found: dict[tuple[str, Path], ModuleFile | None] = {}
         self._roots: dict[Path, Path | None] = {}
+        self._starts: dict[Path, tuple[Path | None, tuple[Path, ...]]] = {}
         self._listed: dict[str, frozenset[str]] = {}
         self._open_here = os.path.split(current.path)
         self._opened: dict[Path, Book | None] = {current.path: current}
@@ -110,22 +111,27 @@ class Library:
             if spec is not None and spec.origin is not None:
                 origin = Path(spec.origin)
                 yield origin.parent.parent if origin.name == "__init__.py" else origin.parent
-        root = self._root or _marked_root(importer.parent, self._roots)
+        root, starts = self._starts_for(importer)
         # The importer stands inside the package it names: that settles it, marked root or not.
         for folder in importer.parents:
             if folder.name == top and (root is None or folder.is_relative_to(root)):
                 yield folder.parent
-        if root is None:
-            root = top_package(importer).parent
-        yield root / "src"
-        yield root
-        if importer.is_relative_to(root):
-            inner = [p for p in importer.parents if p != root and p.is_relative_to(root)]
-            for folder in reversed(inner):
-                if not self._exists(
-                    str(folder), "__init__.py"
-                ):  # no import starts inside a package
-                    yield folder
+        yield from starts
+
+    def _starts_for(self, importer: Path) -> tuple[Path | None, tuple[Path, ...]]:
+        """The project's root, if it is marked, and where its imports may start, in order."""
+        known = self._starts.get(importer.parent)
+        if known is None:
+            marked = self._root or _marked_root(importer.parent, self._roots)
+            root = marked or top_package(importer).parent
+            starts = [root / "src", root]
+            if importer.is_relative_to(root):
+                inner = (p for p in importer.parents if p != root and p.is_relative_to(root))
+                # No import starts inside a package.
+                outside = [p for p in inner if not self._exists(str(p), "__init__.py")]
+                starts += reversed(outside)
+            known = self._starts[importer.parent] = marked, tuple(starts)
+        return known
 
 
 def project_root(file: Path, given: Path | None) -> Path:

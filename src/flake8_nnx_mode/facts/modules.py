@@ -656,14 +656,26 @@ def _constant(parameter: Parameter) -> object:
 
 def written_attributes(book: Book, function: Function) -> Mapping[str, bool]:
     """Attribute of self -> whether it is replaced as a whole, for all that a method writes."""
-    return book.remember((written_attributes, function), lambda: _written_attributes(function))
+    return book.remember(
+        (written_attributes, function), lambda: _written_attributes(book, function)
+    )
 
 
-def _written_attributes(function: Function) -> dict[str, bool]:
+def _written_attributes(book: Book, function: Function) -> dict[str, bool]:
     written: dict[str, bool] = {}
     owner = function.parameters[0].name if function.parameters else ""
+    if not book.mentions(function, owner):
+        return written
+    # Few expressions write anything, and they are most of the nodes.
+    look_into = book.mentions(function, "setattr", *_CHANGING_METHODS) or (
+        f"for {owner}." in book.text_of(function)
+    )
     targets: list[ast.AST] = []
-    for node in ast.walk(function.node):
+    stack: list[ast.AST] = [function.node]
+    while stack:
+        node = stack.pop()
+        below = ast.iter_child_nodes(node)
+        stack += below if look_into else (n for n in below if not isinstance(n, ast.expr))
         match node:
             case ast.Assign(several) | ast.Delete(several):
                 targets += several

@@ -226,11 +226,6 @@ class Project:
         return tuple(set(_KEY_WORD.findall(self.book.text)))
 
     @cached_property
-    def _named_random(self) -> re.Pattern[str]:
-        named = "|".join(self.names_of_random) or "$^"
-        return re.compile(rf"\b(?:{named})\b(?!\.)")
-
-    @cached_property
     def names_mode(self) -> re.Pattern[str]:
         """``train=``, ``deterministic=``, ...: a mode given by name."""
         flags = "|".join(map(re.escape, self.settings.mode_flags))
@@ -239,14 +234,6 @@ class Project:
     def mentions_random(self, function: Function) -> bool:
         """Whether the text of a function names ``jax.random`` or what is in it."""
         return self.book.mentions(function, "random", *self.names_of_random)
-
-    def may_reuse_keys(self, function: Function, owner: ClassFacts | None) -> bool:
-        """Whether the text of a function gives a reason to look for a key that is used twice."""
-        if not self.may_consume_keys(function, owner):
-            return False
-        text = self.book.text_of(function)
-        uses = len(_USES_KEY.findall(text)) + len(self._named_random.findall(text))
-        return uses > 1 or (uses == 1 and _REPEATS.search(text) is not None)
 
     def facts(self, function: Function, owner: ClassFacts | None) -> FunctionFacts:
         """What a function of the file at hand does."""
@@ -536,16 +523,8 @@ _TAKES_KEY = re.compile(
     rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)})\s*=(?!=)|\b(?:\w*_)?(?:key|rng|prng)\s*[,)]|\bRngs\("
 )
 _KEY_WORD = re.compile(rf"\b(?:{'|'.join(flax_api.KEY_KEYWORDS)}|(?:\w*_)?(?:key|rng|prng)|Rngs)\b")
-_USES_KEY = re.compile(
-    rf"\b(?:{'|'.join(flax_api.SAMPLERS)})\("
-    r"|\brandom\.(?!split|fold_in|key|PRNGKey)"
-    r"|\b(?:key|rng|dropout_rng|prng_key)\s*=(?!=)"
-    r"|\brngs\s*=\s*(?!(?:self\.)?_?rngs\b|nnx)"
-    r"|(?<!split\()(?<!fold_in\()\b(?:\w*_)?(?:key|rng|prng)\s*[,)]"
-)
 _SPLITS = re.compile(r"\bsplit\(")
 _TESTS = re.compile(r"[Tt]est|(?:check|assert|verify)(?:_|$)")
-_REPEATS = re.compile(r"\b(?:for|while|map|scan|fori_loop)\b")
 _ASSIGNED = re.compile(r"(?<!\bself)\.(\w+)(?:\[[^]\n]*\])?\s*(?::[^=\n]*)?=(?!=)")
 _MAY_BE_RNGS = re.compile(r"\bRngs\b")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")

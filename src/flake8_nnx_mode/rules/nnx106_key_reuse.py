@@ -79,7 +79,7 @@ def check(project: Project) -> Iterator[Report]:
             owner is not None and project.is_for_tests(owner.outline.name)
         ):
             continue
-        if not (project.may_reuse_keys(function, owner) and may_reuse_keys(project, function)):
+        if not may_reuse_keys(project, function, owner):
             continue
         seen = set()
         for reuse in project.facts(function, owner).reuses:

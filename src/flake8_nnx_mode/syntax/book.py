@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LEFT_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-_NO_LINE_END = re.compile(r"[^\r\n]")
+_NO_LINE_END = re.compile(r"[^\r\n]+")
 _WORD = re.compile(r"\w+")
 
 
@@ -56,6 +56,10 @@ def _empty() -> ast.FunctionDef:
     (node,) = ast.parse("def _(): ...").body
     assert isinstance(node, ast.FunctionDef)
     return node
+
+
+def _spaces(line: re.Match[str]) -> str:
+    return " " * (line.end() - line.start())
 
 
 class Book:
@@ -121,7 +125,7 @@ class Book:
             assert last is not None
             start, at, end = start_of(first), start_of(statement.lineno), start_of(last + 1)
             instead = f"{indent}pass".ljust(len(line.rstrip("\r\n")))
-            blank = _NO_LINE_END.sub(" ", self.text[start:end])
+            blank = _NO_LINE_END.sub(_spaces, self.text[start:end])
             blanks.append(
                 (start, end, blank[: at - start] + instead + blank[at - start + len(instead) :])
             )
