@@ -46,6 +46,86 @@ def test_planted_files_without_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name, text in texts.items() if lint(text) != found[name]] == []
 
 
+BLOCKS = """
+from flax import nnx
+
+
+class Block(nnx.Module):
+    def __init__(self, rngs):
+        self.dropout = nnx.Dropout(0.1, rngs=rngs)
+
+    def __call__(self, x, train):
+        return self.dropout(x, deterministic=not train)
+
+
+def make(rngs):
+    return _make_one(rngs)
+
+
+def _make_one(rngs) -> nnx.Module:
+    return Block(rngs)
+
+
+def makeLazily(rngs):
+    from blocks import Block as B
+    return B(rngs)
+"""
+HOLDER = """
+from blocks import Block
+
+
+class Holder:
+    def __init__(self, rngs):
+        self.block = Block(rngs)
+"""
+NET = """
+from flax import nnx
+{0}
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.inner = {1}
+
+    def __call__(self, x):
+        {2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "made", "called"),
+    [
+        ("from blocks import Block", "Block(rngs)", "return self.inner(x)"),
+        ("import blocks", "blocks.Block(rngs)", "return self.inner(x)"),
+        ("from blocks import make", "make(rngs)", "return self.inner(x)"),
+        ("from blocks import makeLazily as f", "f(rngs)", "return self.inner(x)"),
+        (
+            "from blocks import Block\nKINDS = {'a': Block}",
+            "KINDS['a'](rngs)",
+            "return self.inner(x)",
+        ),
+        (
+            "from blocks import Block",
+            "[Block(rngs)]",
+            "for a in self.inner: x = a(x)\n        return x",
+        ),
+        ("from blocks import Block", "Block(rngs)", "return getattr(self, 'inner')(x)"),
+        (
+            "from blocks import Block",
+            "Block(rngs)",
+            "inner = nnx.clone(self.inner)\n        return inner(x)",
+        ),
+        (HOLDER, "Holder(rngs).block", "return self.inner(x)"),
+        (HOLDER, "Holder(rngs)", "return self.inner.block(x)"),
+        ("", "rngs", "from blocks import Block\n        return Block(self.inner)(x)"),
+    ],
+)
+def test_ways_to_a_module(imports: str, made: str, called: str, tmp_path: Path) -> None:
+    (tmp_path / "blocks.py").write_text(BLOCKS, "utf-8")
+    text = NET.format(imports, made, called)
+    assert "NNX201" in [finding.code for finding in lint(text, tmp_path / "net.py")]
+
+
 def sketched(text: str) -> Sketch:
     (node,) = ast.parse(text).body
     assert isinstance(node, ast.FunctionDef)

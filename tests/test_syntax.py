@@ -1,8 +1,10 @@
 """The book: chapters, the walker, positions, whatever the text looks like."""
 
 import ast
+import gc
 import sys
 import textwrap
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -411,3 +413,18 @@ def test_a_file_that_python_cannot_parse_is_named_by_line() -> None:
     (finding,) = lint("from flax import nnx\nx = (1,\ny = 2\n")
     assert (finding.code, finding.span.start.line) == ("NNX000", 2)
     assert "cannot parse this file" in finding.message
+
+
+def test_a_book_is_let_go_of_at_once() -> None:
+    """Without the garbage collector, which looks for cycles among old objects once in a while."""
+    text = "class A:\n    def f(self):\n        def g(): ...\n        class B: ...\n"
+    book = Book(Path("/nowhere/a.py"), text)
+    gone = weakref.ref(book.outline.module)
+    assert book.chapter(book.outline.functions[0]) is not None
+    book.sketch(book.script)
+    gc.disable()
+    try:
+        del book
+        assert gone() is None
+    finally:
+        gc.enable()

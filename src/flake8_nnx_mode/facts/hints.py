@@ -12,16 +12,16 @@ from itertools import combinations
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.modules import ClassFacts
+from flake8_nnx_mode.facts.names import names_class
 from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.facts.values import (
     ClassDefinition,
     FunctionDefinition,
-    ModuleFile,
     Symbol,
     Value,
 )
 from flake8_nnx_mode.syntax.book import Book
-from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported
+from flake8_nnx_mode.syntax.outline import Assigned, Class, Function, Imported, Scope
 from flake8_nnx_mode.syntax.sketch import Given, Sketch, Step
 
 _KEY_NAME = re.compile(r"(?:^|_|sub)(?:key|rng|prng|seed)s?_?\d*$")
@@ -65,7 +65,7 @@ def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts
     sketch = book.sketch(function)
     if len(sketch.steps) > _LONGEST:
         return True
-    holders = sketch.holders(wanted)
+    holders = sketch.holders({*wanted, "getattr"})
     takers = project.mode_takers(book) or {}
     methods = project.remember(_methods_of, lambda: _methods_of(project, takers.values()))
     for step in sketch.steps:
@@ -109,9 +109,13 @@ def _find_sources(project: Project, book: Book) -> frozenset[str]:
     if takers is None:
         return frozenset({_ANY})
     scope, found = book.outline.module, set(takers)
-    for name, function in _imported_functions(project, book):
-        if _may_return_takers(project, function):
-            found.add(name)
+    found.update(
+        name
+        for name in _imported(scope)
+        if not names_class(name)
+        and f"{name}(" in book.text
+        and _may_give_takers(project, project.names.lookup(book, scope, name))
+    )
     before = -1
     while len(found) != before:
         before = len(found)
@@ -119,52 +123,51 @@ def _find_sources(project: Project, book: Book) -> frozenset[str]:
             match bindings[0]:
                 case Assigned(value) if not found.isdisjoint(names_in(value)):
                     found.add(name)
-                case Function() as of if book.mentions(of, *found):
+                case Function() as function if book.mentions(function, *found):
+                    found.add(name)
+                case Class(methods=methods) if any(
+                    book.mentions(method, *found) for method in methods.values()
+                ):
                     found.add(name)
     return frozenset(found)
 
 
-def _imported_functions(project: Project, book: Book) -> Iterator[tuple[str, FunctionDefinition]]:
-    """The functions of the project that a file imports, or calls as members of what it imports."""
-    scope, text = book.outline.module, book.text
-    for name, bindings in scope.bindings.items():
-        if isinstance(bindings[0], Imported) and name.islower():
-            of = project.names.lookup(book, scope, name)
-            if isinstance(of, FunctionDefinition):
-                yield name, of
-            elif isinstance(of, ModuleFile):
-                for member in set(re.findall(rf"\b{name}\.([\w.]+)\(", text)):
-                    inner = project.names.dotted(book, scope, f"{name}.{member}")
-                    if isinstance(inner, FunctionDefinition):
-                        yield _last(member), inner
+def _may_give_takers(project: Project, of: Value | None) -> bool:
+    """Whether what is called builds a module that takes a mode, or may return one.
+
+    A function may if it, or one of its file that it calls, names the class of one.
+    """
+    if isinstance(of, ClassDefinition):
+        return project.may_take_mode(of)
+    if not isinstance(of, FunctionDefinition):
+        return False
+    book, pending, seen = of.book, [of.outline], {of.outline}
+    while pending:
+        function = pending.pop()
+        for word in book.words_of(function):
+            if names_class(word):
+                named = project.names.lookup(book, function.scope, word)
+                if isinstance(named, ClassDefinition) and project.may_take_mode(named):
+                    return True
+            called = book.outline.module.bindings.get(word, (None,))[0]
+            if isinstance(called, Function) and called not in seen:
+                seen.add(called)
+                pending.append(called)
+    return False
 
 
-def _may_return_takers(project: Project, function: FunctionDefinition) -> bool:
-    """Whether a function may return a module that takes a mode: it names one, or calls such."""
-    known = project.remember(_may_return_takers, dict[Function, bool])
-    book, outline = function.book, function.outline
-    if outline not in known:
-        known[outline] = True  # for those that it calls
-        called = (
-            project.names.lookup(book, outline.scope, word)
-            for word in sorted(book.words_of(outline))
-            if word.islower()
-        )
-        known[outline] = project.names_mode_taker(book, outline) or any(
-            isinstance(of, FunctionDefinition)
-            and of != function
-            and _may_return_takers(project, of)
-            for of in called
-        )
-    return known[outline]
+def _imported(scope: Scope) -> Iterator[str]:
+    return (name for name, of in scope.bindings.items() if isinstance(of[0], Imported))
 
 
-def _imported_within(project: Project, book: Book, function: Function) -> dict[str, Value]:
-    """What a function imports for itself from the project."""
+def _imported_within(project: Project, book: Book, function: Function) -> frozenset[str]:
+    """Names that a function imports for itself, for what gives modules that take a mode."""
     scope = function.scope
-    imported = (name for name, of in scope.bindings.items() if isinstance(of[0], Imported))
-    found = {name: project.names.lookup(book, scope, name) for name in imported}
-    return {n: of for n, of in found.items() if of is not None and not isinstance(of, Symbol)}
+    return frozenset(
+        name
+        for name in _imported(scope)
+        if _may_give_takers(project, project.names.lookup(book, scope, name))
+    )
 
 
 def _held(project: Project, owner: ClassFacts) -> frozenset[str]:
@@ -191,7 +194,7 @@ def _held(project: Project, owner: ClassFacts) -> frozenset[str]:
             if method.name[:2] != "__" and book.mentions(method, *inner, *(held & own)):
                 held.add(method.name)
             sketch = book.sketch(method)
-            found = sketch.holders({*inner, *held})
+            found = sketch.holders({*inner, *held, "getattr"})
             held |= {name[1:] for name in found if name[0] == "."}
             if rounds > _MOST_ROUNDS or len(sketch.steps) > _LONGEST:
                 held.add(_ANY)
@@ -234,9 +237,15 @@ def _draws_nothing(project: Project, function: Function, name: str) -> bool:
     if not name or _first(name) in function.scope.bindings:
         return False
     book = project.book
-    of = project.remember(
-        (_draws_nothing, name), lambda: project.names.dotted(book, book.outline.module, name)
-    )
+    scope = book.outline.module
+    match scope.bindings.get(_first(name)):
+        case [Imported() as binding] if not project.names.is_of_project(book, binding):
+            pass
+        case None:
+            pass
+        case _:
+            return False
+    of = project.names.dotted(book, scope, name)
     if not isinstance(of, Symbol) or of.name in _HAND_ON:
         return False
     return not of.name.startswith(("jax.", "flax.")) or (
@@ -475,7 +484,7 @@ def may_build_layers(project: Project, function: Function) -> bool:
     for step in book.sketch(function).steps:
         for name in step.called:
             first = _first(name)
-            if not _last(name).lstrip("_")[:1].isupper():
+            if not names_class(_last(name)):
                 if _last(name) == "partial":
                     return True
                 continue

@@ -11,7 +11,8 @@ from flake8_nnx_mode.facts.values import ModuleFile
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.text import UNPARSABLE, decoded, normalized
 
-_MOST_BOOKS = 256
+_MOST_BOOKS, _MOST_TEXT = 256, 8_000_000
+"""So many books are kept, of so many characters in all: some 300 MB of trees."""
 _ROOT_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
 _books: OrderedDict[Path, tuple[tuple[int, int] | None, Book | None]] = OrderedDict()
 """Per process: what each file held when it had that time and size; None where that is unknown."""
@@ -187,8 +188,10 @@ def _open(path: Path) -> Book | None:
 def _keep(path: Path, stamp: tuple[int, int] | None, book: Book | None) -> None:
     _books[path] = (stamp, book)
     _books.move_to_end(path)
-    while len(_books) > _MOST_BOOKS:
-        _books.popitem(last=False)
+    size = sum(len(kept.text) for _, kept in _books.values() if kept is not None)
+    while len(_books) > _MOST_BOOKS or (size > _MOST_TEXT and len(_books) > 1):
+        _, (_, gone) = _books.popitem(last=False)
+        size -= len(gone.text) if gone is not None else 0
 
 
 def _read(path: Path, known: Book | None) -> Book | None:

@@ -491,13 +491,6 @@ class ClassFacts:
         function = self._call_method()
         return None if function is None else tuple(self._mode_parameters(function))
 
-    @cached_property
-    def takes_mode(self) -> bool:
-        """Whether it is a module whose ``__call__`` is known to take a mode flag."""
-        return self.is_module and (
-            bool(self.mode_parameters()) or self.plain_subclass_of is not None
-        )
-
     def signature(self) -> Signature | None:
         """What ``__call__`` can be given; None where that is not known."""
         function = self._call_method()

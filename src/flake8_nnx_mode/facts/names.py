@@ -141,13 +141,19 @@ class Names:
 
     def is_module(self, book: Book, binding: Imported) -> bool:
         """Whether an import binds a module of the project; no file is read to know that."""
-        if binding.level:
-            module = self.library.relative(binding.level, binding.module, book.path)
-        else:
-            module = self.library.absolute(binding.module, book.path)
+        module = self._imported_from(book, binding)
         if module is None or binding.name is None:
             return module is not None
         return self.library.submodule(module, binding.name) is not None
+
+    def is_of_project(self, book: Book, binding: Imported) -> bool:
+        """Whether an import is from a module of the project; no file is read to know that."""
+        return binding.level > 0 or self._imported_from(book, binding) is not None
+
+    def _imported_from(self, book: Book, binding: Imported) -> ModuleFile | None:
+        if binding.level:
+            return self.library.relative(binding.level, binding.module, book.path)
+        return self.library.absolute(binding.module, book.path)
 
     def dotted(self, book: Book, scope: Scope, name: str) -> Value | None:
         """What ``a.b.c`` is in ``scope``; None if there is no such thing."""
@@ -272,6 +278,11 @@ class Names:
         return choose(
             *(self.annotation(book, scope, side) for side in sides if not _is(side, None))
         )
+
+
+def names_class(name: str) -> bool:
+    """Whether a name is written as those of classes are."""
+    return name.lstrip("_")[:1].isupper()
 
 
 def _wraps_itself(name: str, binding: Binding) -> bool:

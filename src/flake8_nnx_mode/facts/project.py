@@ -16,7 +16,7 @@ from flake8_nnx_mode.facts.modules import (
     Kind,
     decorator_names,
 )
-from flake8_nnx_mode.facts.names import Names
+from flake8_nnx_mode.facts.names import Names, names_class
 from flake8_nnx_mode.facts.values import (
     ALTERED,
     NEVER,
@@ -138,39 +138,29 @@ class Project:
         if scope.star_imports:
             return None
         own = (facts.definition for facts in self.classes(book))
-        found = {of.outline.name: of for of in own if self._takes_mode(of)}
+        found = {of.outline.name: of for of in own if self.may_take_mode(of)}
         modules = []
         for name, bindings in scope.bindings.items():
             if not isinstance(bindings[0], Imported):
                 continue
-            if not name.lstrip("_")[:1].isupper():
+            if not names_class(name):
                 # No class by its name: a module, in which classes may be, or of no interest.
                 if self.names.is_module(book, bindings[0]):
                     modules.append(name)
             else:
                 value = self.names.lookup(book, scope, name)
-                if isinstance(value, ClassDefinition) and self._takes_mode(value):
+                if isinstance(value, ClassDefinition) and self.may_take_mode(value):
                     found[name] = value
         for name in _members(book.text, modules):
             value = self.names.dotted(book, scope, name)
-            if isinstance(value, ClassDefinition) and self._takes_mode(value):
+            if isinstance(value, ClassDefinition) and self.may_take_mode(value):
                 found[value.outline.name] = value
         return found
 
-    def _takes_mode(self, definition: ClassDefinition) -> bool:
-        """Whether a class, or one that its methods name, is a module that takes a mode."""
-        methods = definition.outline.methods.values()
-        return self.class_facts(definition).takes_mode or any(
-            self.names_mode_taker(definition.book, method) for method in methods
-        )
-
-    def names_mode_taker(self, book: Book, function: Function) -> bool:
-        """Whether a function names the class of a module that takes a mode."""
-        named = (word for word in book.words_of(function) if word.lstrip("_")[:1].isupper())
-        values = (self.names.lookup(book, function.scope, word) for word in sorted(named))
-        return any(
-            isinstance(of, ClassDefinition) and self.class_facts(of).takes_mode for of in values
-        )
+    def may_take_mode(self, definition: ClassDefinition) -> bool:
+        """Whether a class is a module that takes a mode, or one that is not known not to."""
+        facts = self.class_facts(definition)
+        return facts.is_module and facts.mode_parameters() != ()
 
     def module_level(self, value: Value) -> tuple[str, ...]:
         """The names that the module of the file at hand binds to ``value`` by assignment."""

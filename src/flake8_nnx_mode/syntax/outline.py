@@ -8,6 +8,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from weakref import ref
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 ParameterKind = Literal[
@@ -128,14 +129,25 @@ class Class:
 Binding = Imported | Assigned | Bound | Class | Function
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """The names of a module, class or function."""
 
-    kind: Literal["module", "class", "function"]
-    parent: "Scope | None" = None
-    bindings: dict[str, list[Binding]] = field(default_factory=dict)
-    star_imports: list[Imported] = field(default_factory=list)
+    __slots__ = ("__weakref__", "_parent", "bindings", "kind", "star_imports")
+
+    def __init__(
+        self, kind: Literal["module", "class", "function"], parent: "Scope | None" = None
+    ) -> None:
+        self.kind = kind
+        self.bindings: dict[str, list[Binding]] = {}
+        self.star_imports: list[Imported] = []
+        # The outline has them all. If they held each other, each file that is let go of would be
+        # left to the garbage collector, which looks for such things once in hundreds of files.
+        self._parent = None if parent is None else ref(parent)
+
+    @property
+    def parent(self) -> "Scope | None":
+        """The scope around it; none of a file's is there without the file's outline."""
+        return None if self._parent is None else self._parent()
 
     def bind(self, name: str, binding: Binding) -> None:
         """Add one more way in which ``name`` is bound."""
