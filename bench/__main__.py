@@ -14,10 +14,12 @@ import lint
 import memory
 import peers
 import report
+import shares
 
 PARTS = {
     "growth": growth.main,
     "lint": lint.main,
+    "shares": shares.main,
     "peers": peers.main,
     "memory": memory.main,
     "confirm": confirm.main,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import lint
+from flake8_nnx_mode.facts import library
 from flake8_nnx_mode.settings import Settings
 
 KEPT = """
@@ -382,3 +383,21 @@ def test_module_bases_can_be_named(tmp_path: Path) -> None:
     assert found(tmp_path / "net.py") == []
     named = Settings(module_bases=frozenset({"elsewhere.Base"}))
     assert found(tmp_path / "net.py", named) == ["NNX101"]
+
+
+def test_what_is_kept_of_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = library._Shelf()
+    monkeypatch.setattr(library, "_shelf", shelf)
+    monkeypatch.setattr(library, "_MOST_TEXT", 2_500)
+    monkeypatch.setattr(library, "_MOST_BOOKS", 4)
+    paths = [tmp_path / f"m{number}.py" for number in range(6)]
+
+    def kept(size: int) -> list[str]:
+        for path in paths:
+            path.write_text(f"# {'x' * (size - 3)}\n", "utf-8")
+            library.shelved(path, path.read_text("utf-8"))
+        return [path.name for path in paths if shelf.get(path)[1] is not None]
+
+    assert kept(1_000) == ["m4.py", "m5.py"]
+    assert kept(10) == ["m2.py", "m3.py", "m4.py", "m5.py"]
+    assert kept(3_000) == ["m5.py"]  # the one that is looked at

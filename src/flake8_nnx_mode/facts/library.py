@@ -14,8 +14,8 @@ from flake8_nnx_mode.syntax.text import UNPARSABLE, decoded, normalized
 _MOST_BOOKS, _MOST_TEXT = 256, 8_000_000
 """So many books are kept, of so many characters in all: some 300 MB of trees."""
 _ROOT_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
-_books: OrderedDict[Path, tuple[tuple[int, int] | None, Book | None]] = OrderedDict()
-"""Per process: what each file held when it had that time and size; None where that is unknown."""
+_Stamp = tuple[int, int]
+"""When a file was changed last, in ns, and its size."""
 
 
 class Library:
@@ -165,10 +165,10 @@ def shelved(path: Path, text: str, tree: ast.Module | None = None) -> Book:
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
     """
-    stamp, known = _books.get(path, (None, None))
+    stamp, known = _shelf.get(path)
     if known is None or known.text != normalized(text):
         stamp, known = None, Book(path, text, tree)
-    _keep(path, stamp, known)
+    _shelf.keep(path, stamp, known)
     return known
 
 
@@ -178,20 +178,39 @@ def _open(path: Path) -> Book | None:
     except OSError:
         return None
     stamp = (stat.st_mtime_ns, stat.st_size)
-    last, book = _books.get(path, (None, None))
+    last, book = _shelf.get(path)
     if last != stamp:
         book = _read(path, book)
-    _keep(path, stamp, book)
+    _shelf.keep(path, stamp, book)
     return book
 
 
-def _keep(path: Path, stamp: tuple[int, int] | None, book: Book | None) -> None:
-    _books[path] = (stamp, book)
-    _books.move_to_end(path)
-    size = sum(len(kept.text) for _, kept in _books.values() if kept is not None)
-    while len(_books) > _MOST_BOOKS or (size > _MOST_TEXT and len(_books) > 1):
-        _, (_, gone) = _books.popitem(last=False)
-        size -= len(gone.text) if gone is not None else 0
+class _Shelf:
+    """The files that were asked for last; the book is None where a file cannot be read."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, tuple[_Stamp | None, Book | None]] = OrderedDict()
+        self._size = 0
+
+    def get(self, path: Path) -> tuple[_Stamp | None, Book | None]:
+        """What a file held, and its stamp at that time, if that was asked for."""
+        return self._kept.get(path, (None, None))
+
+    def keep(self, path: Path, stamp: _Stamp | None, book: Book | None) -> None:
+        self._size += _length(book) - _length(self.get(path)[1])
+        self._kept[path] = (stamp, book)
+        self._kept.move_to_end(path)
+        while len(self._kept) > _MOST_BOOKS or (self._size > _MOST_TEXT and len(self._kept) > 1):
+            _, (_, gone) = self._kept.popitem(last=False)
+            self._size -= _length(gone)
+
+
+_shelf = _Shelf()
+"""Of this process."""
+
+
+def _length(book: Book | None) -> int:
+    return 0 if book is None else len(book.text)
 
 
 def _read(path: Path, known: Book | None) -> Book | None:
