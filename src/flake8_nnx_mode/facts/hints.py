@@ -52,7 +52,10 @@ _CONSTANT_WORDS = ("PRNGKey", "Rngs", "key")
 
 
 def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts | None) -> bool:
-    """Whether a function may call a module of the project that takes a mode."""
+    """Whether a function may call a module of the project that takes a mode.
+
+    An imported class that takes none itself is not asked what it holds.
+    """
     book = project.book
     sources, held = _sources(project, book), frozenset[str]()
     if owner is not None:
@@ -144,7 +147,7 @@ def _may_give_takers(project: Project, of: Value | None) -> bool:
     book, pending, seen = of.book, [of.outline], {of.outline}
     while pending:
         function = pending.pop()
-        for word in book.words_of(function):
+        for word in sorted(book.words_of(function)):  # what is asked first must not depend on luck
             if names_class(word):
                 named = project.names.lookup(book, function.scope, word)
                 if isinstance(named, ClassDefinition) and project.may_take_mode(named):
