@@ -6,7 +6,7 @@ Each of these may say yes where nothing comes of it, and says no only where noth
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import combinations
 
@@ -59,7 +59,7 @@ def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts
     book = project.book
     sources, held = _sources(project, book), frozenset[str]()
     if owner is not None:
-        held = project.remember((_held, owner), lambda: _held(project, owner))
+        held = _held(project, owner)
     if _ANY in sources or _ANY in held:
         return True
     wanted = {*sources, *held, *_imported_within(project, book, function)}
@@ -175,33 +175,53 @@ def _imported_within(project: Project, book: Book, function: Function) -> frozen
 
 def _held(project: Project, owner: ClassFacts) -> frozenset[str]:
     """The attributes of a class that may be modules that take a mode, or give one."""
-    held: set[str] = set()
-    methods = []
-    for definition in owner.ancestry.classes:
-        names, outline = _sources(project, definition.book), definition.outline
-        held |= names & {_ANY}
-        held |= {n for n, field in outline.fields.items() if not names.isdisjoint(names_in(field))}
-        for name, bindings in outline.scope.bindings.items():
-            first = bindings[0]
-            if isinstance(first, Assigned) and not names.isdisjoint(names_in(first.value)):
-                held.add(name)
-        methods += [(definition.book, method, names) for method in outline.methods.values()]
+    found: frozenset[str] = frozenset()
+    for definition in reversed(owner.ancestry.classes):  # of bases first, as it begins with theirs
+        facts = project.class_facts(definition)
+        found = project.remember((_held, facts), partial(_find_held, project, facts))
+    return found
+
+
+def _find_held(project: Project, owner: ClassFacts) -> frozenset[str]:
+    own, *above = owner.ancestry.classes
+    known = [project.remember((_held, project.class_facts(of)), frozenset[str]) for of in above]
+    is_line = bool(above) and project.class_facts(above[0]).ancestry.classes == tuple(above)
+    inherited = known[0] if is_line else frozenset[str]().union(*known)
+    names, outline = _sources(project, own.book), own.outline
+    held = {n for n, field in outline.fields.items() if not names.isdisjoint(names_in(field))}
+    held |= (names & {_ANY}) | inherited
+    for name, bindings in outline.scope.bindings.items():
+        first = bindings[0]
+        if isinstance(first, Assigned) and not names.isdisjoint(names_in(first.value)):
+            held.add(name)
+    _follow(project, [own], held)
+    if is_line and held == inherited:
+        return inherited  # nothing that the methods of its bases could take further
+    _follow(project, owner.ancestry.classes, held)
+    return frozenset(held)
+
+
+def _follow(project: Project, classes: Sequence[ClassDefinition], held: set[str]) -> None:
+    """Add to ``held`` what the methods of ``classes`` bind to it, or to what gives it."""
+    methods = [
+        (of.book, method, _sources(project, of.book) | _imported_within(project, of.book, method))
+        for of in classes
+        for method in of.outline.methods.values()
+    ]
     own = {method.name for _, method, _ in methods}
     before, rounds = -1, 0
     while len(held) != before and _ANY not in held:
         before, rounds = len(held), rounds + 1
         for book, method, names in methods:
-            inner = names.union(_imported_within(project, book, method))
-            if not book.mentions(method, *inner, *held):
+            if not book.mentions(method, *names, *held):
                 continue
-            if method.name[:2] != "__" and book.mentions(method, *inner, *(held & own)):
+            if method.name[:2] != "__" and book.mentions(method, *names, *(held & own)):
                 held.add(method.name)
             sketch = book.sketch(method)
-            found = sketch.holders({*inner, *held, "getattr"})
+            found = sketch.holders({*names, *held, "getattr"})
             held |= {name[1:] for name in found if name[0] == "."}
             if rounds > _MOST_ROUNDS or len(sketch.steps) > _LONGEST:
                 held.add(_ANY)
-    return frozenset(held)
 
 
 # -- keys ------------------------------------------------------------------------------------------
