@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flake8_nnx_mode.syntax.book import Anchor, Book
     from flake8_nnx_mode.syntax.chapter import Chapter
 
-_SELDOM = (20_000, 10, 5)
+_SELDOM = (200_000, 10, 10)
 
 # What a top-level statement, or a decorator of one, may begin with.
 _HEAD = re.compile(r"(?!(?:elif|else|except|finally)\b)[^\s)\]}#]")
@@ -248,6 +248,7 @@ def _check(book: "Book", settings: Settings, selection: Selection) -> Iterator[F
                 yield from _run(entry, project)
             except Exception as error:  # one rule that fails does not silence the others
                 failure = failure or _not_analysed(error, book.text)
+    project.forget()
     if failure is not None:
         yield failure
     for refusal in book.refusals:

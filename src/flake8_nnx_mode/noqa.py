@@ -14,7 +14,6 @@ from flake8_nnx_mode.codes import UNUSED_NOQA
 from flake8_nnx_mode.model import Edit, Finding, Fix, Position, Span
 from flake8_nnx_mode.syntax.text import LineTable
 
-_NAMES_US = re.compile(r"noqa[^\n]*nnx", re.I)
 _CODE = re.compile(r"[^,\s]+")
 _NEEDED = dict.fromkeys(
     ("hang_closing", "indent_size", "max_line_length", "max_doc_length", "verbose", "disable_noqa")
@@ -27,7 +26,7 @@ class Comments:
     def __init__(self, text: str) -> None:
         """Find those in ``text``, if it has any."""
         self.any = "noqa" in text.lower()
-        self._names_us = _NAMES_US.search(text) is not None
+        self._names_us = self.any and _names_us(text.lower())
         self._text = text
         self._used: list[Finding] = []
 
@@ -130,3 +129,16 @@ class Comments:
             edits = (Edit(span(len(code_before) - column, len(comment.string)), ""),)
         fix = Fix("safe", edits) if edits else None
         return Finding(place, UNUSED_NOQA.code, f"{why}; remove `{code[0]}` from it", fix)
+
+
+def _names_us(text: str) -> bool:
+    """Whether ``nnx`` stands behind ``noqa`` in a line of a text in lower case."""
+    # No regular expression: it would look at the rest of a line from each `noqa` in it.
+    at = text.find("noqa")
+    while at >= 0:
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        if text.find("nnx", at, end) >= 0:
+            return True
+        at = text.find("noqa", end)
+    return False

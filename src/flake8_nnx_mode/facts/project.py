@@ -80,6 +80,10 @@ class Project:
             self._remembered[what] = find()
         return cast("_T", self._remembered[what])
 
+    def forget(self) -> None:
+        """Let go of all facts: they hold each other, and would be left to the garbage collector."""
+        vars(self).clear()
+
     def class_facts(self, definition: ClassDefinition) -> ClassFacts:
         """What is known of a class of the project."""
         known = self._classes.get(definition)
