@@ -18,7 +18,9 @@ import libcst
 
 import samples
 from flake8_nnx_mode import engine
+from flake8_nnx_mode.facts.events import FunctionFacts
 from flake8_nnx_mode.facts.flow import Flow
+from flake8_nnx_mode.facts.project import Project
 from flake8_nnx_mode.selection import DEFAULT
 from flake8_nnx_mode.settings import Settings
 from flake8_nnx_mode.syntax import book, chapter
@@ -27,6 +29,7 @@ from report import Table
 PARSING, LOWERING, RUNNING = "bodies: parsed by LibCST", "bodies: lowered", "bodies: run"
 OUTLINES, COLLECTING, REST = "ast and outlines", "garbage collection", "everything else"
 SHARES = (PARSING, LOWERING, RUNNING, OUTLINES, COLLECTING, REST)
+AST, UNREAD = "ast of these files alone", "all of it, were no body ever read"
 FOUND = "bodies that something is reported of, parsed by LibCST"
 
 
@@ -66,9 +69,11 @@ def main(rounds: int) -> list[Table]:
     for _ in range(rounds):
         # A process of its own: what is measured is changed, and what is kept of files is not there.
         with multiprocessing.get_context("fork").Pool(1) as pool:
-            found.append(pool.apply(_measured, (paths,)))
+            spent = pool.apply(_measured, (paths,))
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            found.append(spent | {UNREAD: pool.apply(_without_bodies, (paths,))})
     table = Table(f"Where it goes, {samples.size(paths)}", ("", "times `parse_module`", "CPU"))
-    for what in (*SHARES, "all of it", "ast of these files alone", FOUND):
+    for what in (*SHARES, "all of it", AST, FOUND, UNREAD):
         ratio = statistics.median(spent[what] / spent["whole"] for spent in found)
         seconds = statistics.median(spent[what] for spent in found)
         table.add(what, f"{ratio:.2f}", f"{seconds:.2f} s")
@@ -85,7 +90,7 @@ def _measured(paths: list[Path]) -> dict[str, float]:
     with clock.time("ast"):
         for text in texts:
             ast.parse(text)
-    spent["ast of these files alone"] = clock.spent["ast"]
+    spent[AST] = clock.spent["ast"]
     clock = _instrumented()
     reported: list[str] = []
     for path, text in zip(paths, texts, strict=True):
@@ -107,6 +112,16 @@ def _measured(paths: list[Path]) -> dict[str, float]:
             libcst.parse_module("if 1:\n" + text if text[:1].isspace() else text)
     spent[FOUND] = clock.spent[FOUND] + clock.spent[PARSING] - spent[PARSING]
     return spent
+
+
+def _without_bodies(paths: list[Path]) -> float:
+    """What is left where nobody knows what any function does."""
+    Project.run = lambda *_, **__: FunctionFacts(known=False)  # type: ignore[method-assign]
+    texts = [path.read_text(encoding="utf-8-sig") for path in paths]
+    begun = time.process_time()
+    for path, text in zip(paths, texts, strict=True):
+        engine.check(path, text, Settings(), DEFAULT)
+    return time.process_time() - begun
 
 
 def _instrumented() -> Clock:
