@@ -26,7 +26,6 @@ class Comments:
     def __init__(self, text: str) -> None:
         """Find those in ``text``, if it has any."""
         self.any = "noqa" in text.lower()
-        self._names_us = self.any and _names_us(text.lower())
         self._text = text
         self._used: list[Finding] = []
 
@@ -70,7 +69,7 @@ class Comments:
         from flake8_nnx_mode.rules import codes
 
         not_run = [code for code in codes() if code not in reported]
-        if not self._names_us or self._flake8.should_ignore_file():
+        if not _names_us(self._text.lower()) or self._flake8.should_ignore_file():
             return
         for line, comment in self._comments():
             found = NOQA_INLINE_REGEXP.search(comment.string)

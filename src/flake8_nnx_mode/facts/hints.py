@@ -6,7 +6,7 @@ Each of these may say yes where nothing comes of it, and says no only where noth
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import combinations
 
@@ -14,12 +14,7 @@ from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.modules import ClassFacts
 from flake8_nnx_mode.facts.names import names_class
 from flake8_nnx_mode.facts.project import Project
-from flake8_nnx_mode.facts.values import (
-    ClassDefinition,
-    FunctionDefinition,
-    Symbol,
-    Value,
-)
+from flake8_nnx_mode.facts.values import ClassDefinition, FunctionDefinition, Symbol, Value
 from flake8_nnx_mode.syntax.book import Book
 from flake8_nnx_mode.syntax.outline import Assigned, Class, Function, Imported, Scope
 from flake8_nnx_mode.syntax.sketch import Given, Sketch, Step
@@ -57,9 +52,8 @@ def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts
     An imported class that takes none itself is not asked what it holds.
     """
     book = project.book
-    sources, held = _sources(project, book), frozenset[str]()
-    if owner is not None:
-        held = _held(project, owner)
+    sources = _sources(project, book)
+    held = frozenset[str]() if owner is None else _held(project, owner)
     if _ANY in sources or _ANY in held:
         return True
     wanted = {*sources, *held, *_imported_within(project, book, function)}
@@ -69,8 +63,7 @@ def may_call_mode_takers(project: Project, function: Function, owner: ClassFacts
     if len(sketch.steps) > _LONGEST:
         return True
     holders = sketch.holders({*wanted, "getattr"})
-    takers = project.mode_takers(book) or {}
-    methods = project.remember(_methods_of, lambda: _methods_of(project, takers.values()))
+    methods = project.remember(_methods_of_takers, lambda: _methods_of_takers(project))
     for step in sketch.steps:
         for name in step.called:
             *outer, last = name.split(".")
@@ -92,11 +85,11 @@ def _is_own_method(owner: ClassFacts, function: Function, name: str) -> bool:
     return method is not None and not method[1].decorators
 
 
-def _methods_of(project: Project, classes: Iterable[ClassDefinition]) -> frozenset[str]:
-    """The methods of ``classes``; to call one is not to call what it is called on."""
+def _methods_of_takers(project: Project) -> frozenset[str]:
+    """The methods of modules that take a mode; to call one is not to call the module."""
     return _METHODS.union(
         name
-        for definition in classes
+        for definition in (project.mode_takers(project.book) or {}).values()
         for of in project.class_facts(definition).ancestry.classes
         for name in of.outline.methods
     )
@@ -184,9 +177,11 @@ def _held(project: Project, owner: ClassFacts) -> frozenset[str]:
 
 def _find_held(project: Project, owner: ClassFacts) -> frozenset[str]:
     own, *above = owner.ancestry.classes
-    known = [project.remember((_held, project.class_facts(of)), frozenset[str]) for of in above]
     is_line = bool(above) and project.class_facts(above[0]).ancestry.classes == tuple(above)
-    inherited = known[0] if is_line else frozenset[str]().union(*known)
+    bases = map(project.class_facts, above[:1] if is_line else above)
+    inherited = frozenset[str]().union(
+        *(project.remember((_held, b), frozenset[str]) for b in bases)
+    )
     names, outline = _sources(project, own.book), own.outline
     held = {n for n, field in outline.fields.items() if not names.isdisjoint(names_in(field))}
     held |= (names & {_ANY}) | inherited

@@ -2,20 +2,15 @@
 
 import ast
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from types import UnionType
-from typing import TypeVar, cast
 
 from flake8_nnx_mode.facts import flax_api
 from flake8_nnx_mode.facts.events import FunctionFacts, KeysTaken
 from flake8_nnx_mode.facts.library import Library
-from flake8_nnx_mode.facts.modules import (
-    ClassFacts,
-    Kind,
-    decorator_names,
-)
+from flake8_nnx_mode.facts.modules import ClassFacts, Kind, decorator_names
 from flake8_nnx_mode.facts.names import Names, names_class
 from flake8_nnx_mode.facts.values import (
     ALTERED,
@@ -48,17 +43,17 @@ from flake8_nnx_mode.facts.values import (
     traits_of,
 )
 from flake8_nnx_mode.settings import Settings
-from flake8_nnx_mode.syntax.book import Book
+from flake8_nnx_mode.syntax.book import Book, Remembering
 from flake8_nnx_mode.syntax.outline import Assigned, Function, Imported, Parameter
 
-_T = TypeVar("_T")
 NOTHING: Mapping[str, Value] = {}
 
 
-class Project:
+class Project(Remembering):
     """Facts about ``book`` and, on demand, about the files it imports."""
 
     def __init__(self, book: Book, settings: Settings) -> None:
+        super().__init__()
         self.book = book
         self.settings = settings
         self.library = Library(book, settings.project_root, settings.read_packages)
@@ -70,15 +65,7 @@ class Project:
         self._functions: dict[Function, FunctionFacts] = {}
         self._given: dict[tuple[Function, Arguments], FunctionFacts] = {}
         self._thorough: dict[object, FunctionFacts] = {}
-        self._mode_takers: dict[Book, Mapping[str, ClassDefinition] | None] = {}
         self._nested = 0
-        self._remembered: dict[Hashable, object] = {}
-
-    def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
-        """What ``find`` finds; it is asked once for each ``what``, as several rules ask for it."""
-        if what not in self._remembered:
-            self._remembered[what] = find()
-        return cast("_T", self._remembered[what])
 
     def forget(self) -> None:
         """Let go of all facts: they hold each other, and would be left to the garbage collector."""
@@ -133,9 +120,7 @@ class Project:
 
         None where a star import may bring in others.
         """
-        if book not in self._mode_takers:
-            self._mode_takers[book] = self._find_mode_takers(book)
-        return self._mode_takers[book]
+        return self.remember(("mode takers", book), lambda: self._find_mode_takers(book))
 
     def _find_mode_takers(self, book: Book) -> Mapping[str, ClassDefinition] | None:
         scope = book.outline.module
@@ -155,7 +140,7 @@ class Project:
                 value = self.names.lookup(book, scope, name)
                 if isinstance(value, ClassDefinition) and self.may_take_mode(value):
                     found[name] = value
-        for name in _members(book.text, modules):
+        for name in sorted(_members(book.text, modules)):  # in one order, whatever the hash seed
             value = self.names.dotted(book, scope, name)
             if isinstance(value, ClassDefinition) and self.may_take_mode(value):
                 found[value.outline.name] = value

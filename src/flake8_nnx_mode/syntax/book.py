@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from flake8_nnx_mode.model import Position, Span
 from flake8_nnx_mode.syntax.code import At
-from flake8_nnx_mode.syntax.outline import (
-    Function,
-    Outline,
-    Scope,
-    inner_statements,
-    read_outline,
-)
+from flake8_nnx_mode.syntax.outline import Function, Outline, Scope, inner_statements, read_outline
 from flake8_nnx_mode.syntax.sketch import Sketch, sketch
 from flake8_nnx_mode.syntax.text import LineTable, normalized, parsed
 
@@ -62,7 +56,20 @@ def _spaces(line: re.Match[str]) -> str:
     return " " * (line.end() - line.start())
 
 
-class Book:
+class Remembering:
+    """What is found of it once is kept as long as it is: several ask for the same."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[Hashable, object] = {}
+
+    def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
+        """What ``find`` finds; it is asked once for each ``what``."""
+        if what not in self._remembered:
+            self._remembered[what] = find()
+        return cast("_T", self._remembered[what])
+
+
+class Book(Remembering):
     """One file. ``path`` is absolute; it need not exist (a buffer that was never saved)."""
 
     def __init__(self, path: Path, text: str, tree: ast.Module | None = None) -> None:
@@ -71,6 +78,7 @@ class Book:
         Raises:
             SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
         """
+        super().__init__()
         self.path = path
         self.text = text = normalized(text)
         self.tree = parsed(text) if tree is None else tree
@@ -81,13 +89,6 @@ class Book:
         self._texts: dict[Function, str] = {}
         self._words: dict[Function, frozenset[str]] = {}
         self._sketches: dict[Function, Sketch] = {}
-        self._remembered: dict[Hashable, object] = {}
-
-    def remember(self, what: Hashable, find: Callable[[], _T]) -> _T:
-        """What ``find`` finds in this file alone; whoever else asks for ``what`` gets the same."""
-        if what not in self._remembered:
-            self._remembered[what] = find()
-        return cast("_T", self._remembered[what])
 
     def rest(self) -> None:
         """Let go of what only those need who look at the file itself."""
