@@ -28,7 +28,6 @@ from flake8_nnx_mode.facts.events import (
     Uncalled,
 )
 from flake8_nnx_mode.facts.handling import (
-    MODE_SETTERS,
     Handling,
     is_module,
     label_of,
@@ -381,7 +380,7 @@ class Calls(Handling):
         if name in _CHANGES_STATE:
             self.facts.initialised |= mixed(*args.all()).traits.draws
         match receiver:
-            case SelfObject() | Instance() if name in MODE_SETTERS:
+            case SelfObject() | Instance() if name in flax_api.MODE_SETTERS:
                 self._mode_set = True
                 attribute = "*" if receiver == SelfObject() else _attribute_of_self(node.func)
                 if attribute is not None:

@@ -25,6 +25,8 @@ MODES: dict[str, BuiltinMode] = {
     "flax.nnx.SpectralNorm": BuiltinMode("update_stats", "stateful", True, 1),
 }
 
+MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
+"""Methods of modules that set modes in place."""
 MODES_SET_BY_EVAL = {"deterministic": True, "use_running_average": True}
 """The attributes that ``eval()`` sets, and their values; ``train()`` sets the opposite."""
 

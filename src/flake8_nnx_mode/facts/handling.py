@@ -10,7 +10,7 @@ from flake8_nnx_mode.facts.events import (
     Step,
     root_of,
 )
-from flake8_nnx_mode.facts.flax_api import MODES_SET_BY_EVAL, VIEW_OPTIONS
+from flake8_nnx_mode.facts.flax_api import MODE_SETTERS, MODES_SET_BY_EVAL, VIEW_OPTIONS
 from flake8_nnx_mode.facts.state import State
 from flake8_nnx_mode.facts.values import (
     ALTERED,
@@ -44,7 +44,6 @@ _VIEWS = re.compile(r"\b(?:view|with_attributes)\([^()]*\)")
 _ALTERS_BY_NAME = re.compile(
     r"(?:set|to|make)_eval|mode|freez|frozen|prepare|inject|replace|swap|add_|attach"
 )
-MODE_SETTERS = frozenset({"train", "eval", "set_attributes"})
 
 
 class Handling(State):

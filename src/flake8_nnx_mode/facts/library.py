@@ -29,6 +29,7 @@ class Library:
         self.installed = installed
         self._root = root
         self._found: dict[tuple[str, Path], ModuleFile | None] = {}
+        self._paths: dict[tuple[str, Path], tuple[Path, ...]] = {}
         self._roots: dict[Path, Path | None] = {}
         self._starts: dict[Path, tuple[Path | None, tuple[Path, ...]]] = {}
         self._listed: dict[str, frozenset[str]] = {}
@@ -59,7 +60,10 @@ class Library:
         key = (name, importer.parent)
         if key not in self._found:
             parts = name.split(".")
-            places = (self._below(f, parts, name) for f in self._search_path(top, importer))
+            where = (top, importer.parent)
+            if where not in self._paths:
+                self._paths[where] = tuple(self._search_path(top, importer))
+            places = (self._below(folder, parts, name) for folder in self._paths[where])
             found = next((place for place in places if place is not None), None)
             if found is not None and not self._exists(str(importer.parent), "__init__.py"):
                 # A script sees its neighbours first; which of two is meant depends on who runs it.
@@ -88,11 +92,13 @@ class Library:
             return None
         inner = os.path.join(above, *packages)
         package = os.path.join(inner, last) if last else inner
-        if self._exists(package, "__init__.py"):
+        # What is seen to be no folder need not be listed.
+        is_there = not last or self._exists(inner, last)
+        if (is_there or package == self._open_here[0]) and self._exists(package, "__init__.py"):
             return ModuleFile(name, Path(package, "__init__.py"), Path(package))
         if last and self._exists(inner, f"{last}.py"):
             return ModuleFile(name, Path(inner, f"{last}.py"), None)
-        if not last or (self._exists(inner, last) and os.path.isdir(package)):
+        if is_there and (not last or os.path.isdir(package)):
             return ModuleFile(name, None, Path(package))
         return None
 

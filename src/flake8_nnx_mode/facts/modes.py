@@ -342,9 +342,9 @@ class _Judge:
     # -- not told ------------------------------------------------------------------------------
 
     def _untold(self, child: _Child) -> ModeMistake | None:
-        if self.call.args.open or _mode_was_set(self.owner, self.call.label) or self._passed_on():
+        if not child.modes or self.call.args.open or _told(child.modes, self.call.args):
             return None
-        if not child.modes or _told(child.modes, self.call.args):
+        if self._passed_on():
             return None
         if len(self.call.args.positional) > len(child.signature.positional) and not (
             child.signature.more_positional
@@ -354,6 +354,8 @@ class _Judge:
         mistake = self._reason(child, flags)
         deleted = bool(self.call.flags) and not flags  # `del train`: it knows what it does
         if mistake is None or (deleted and mistake != "required"):
+            return None
+        if _mode_was_set(self.owner, self.call.label):  # last, as it runs all of construction
             return None
         mode = _fitting(child.modes, flags, self.project)
         return self._made(mistake, child, mode, flags=flags)

@@ -419,8 +419,10 @@ class ClassFacts:
     def modes_set(self) -> frozenset[str]:
         """Attributes whose mode construction sets in place; ``*`` for all of them."""
         found: set[str] = set()
+        words = (*flax_api.MODE_SETTERS, *self.project.settings.mode_flags)
         for definition, function in self._constructors:
-            found |= self.facts(function, definition).modes_set
+            if definition.book.mentions(function, *words):
+                found |= self.facts(function, definition).modes_set
         return frozenset(found)
 
     @cached_property

@@ -626,7 +626,7 @@ class _World:
         found = self._owner.find_method(name)
         if found is not None:
             return decorator_names(found[1]).isdisjoint({"property", "cached_property"})
-        inherited = name in ("train", "eval", "set_attributes")
+        inherited = name in flax_api.MODE_SETTERS
         return inherited and self._owner.is_module and not self._owner.assigns(name)
 
     def instance(self, annotation: Value) -> Value | None:
