@@ -58,7 +58,7 @@ STORE = ROOT / ".ecosystem"
 NNX = (ROOT / "tests" / "fixtures", ROOT / "examples")
 """Where the files stand that are broken most: they reach all of the code."""
 SECONDS, SECONDS_PER_MEGABYTE = 10.0, 60.0
-"""What linting a file may take; three times as much if it is also fixed and mapped."""
+"""What linting a file may take; six times as much if it is fixed, in many rounds, and mapped."""
 SHRINKING = 60.0
 """Seconds to make a failing file smaller."""
 BATCH = 16
@@ -189,7 +189,7 @@ def _alarm(number: int, frame: FrameType | None) -> None:
 
 def attempt(path: Path, data: bytes, *, deep: bool) -> tuple[str, list[Finding], str]:
     """What went wrong, if anything did; what was found, and all that was said."""
-    limit = (SECONDS + SECONDS_PER_MEGABYTE * len(data) / 2**20) * (3 if deep else 1)
+    limit = (SECONDS + SECONDS_PER_MEGABYTE * len(data) / 2**20) * (6 if deep else 1)
     signal.signal(signal.SIGALRM, _alarm)
     signal.setitimer(signal.ITIMER_REAL, limit)
     faulthandler.dump_traceback_later(3 * limit, exit=True)  # where no signal is heeded

@@ -124,6 +124,7 @@ class ClassFacts:
     _facts: dict[tuple[Function, int], FunctionFacts] = field(default_factory=dict)
     _running: set[tuple[Function, int]] = field(default_factory=set)
     _attributes: dict[tuple[str, int], Value | None] = field(default_factory=dict)
+    _found: dict[str, tuple[ClassDefinition, Function] | None] = field(default_factory=dict)
 
     @property
     def book(self) -> Book:
@@ -188,6 +189,12 @@ class ClassFacts:
             known &= self._is_harmless(book, outline.outer, decorator)
         return bases, known
 
+    @cached_property
+    def _has_unread_base(self) -> bool:
+        """Whether one of its own bases, which was not read, may have any method."""
+        bases, known = self._bases
+        return not known or any(isinstance(b, str) and b not in _PLAIN_BASES for b in bases)
+
     def _is_harmless(self, book: Book, scope: Scope, decorator: ast.expr) -> bool:
         """Whether a decorator is known to leave signatures and attributes as they are."""
         value = self.project.names.decorator(book, scope, decorator)
@@ -230,12 +237,16 @@ class ClassFacts:
 
         A base that was not read may have one as well as the next class in order.
         """
+        if name not in self._found:
+            self._found[name] = self._find_method(name)
+        return self._found[name]
+
+    def _find_method(self, name: str) -> tuple[ClassDefinition, Function] | None:
         for definition in self.ancestry.classes:
             if name in definition.outline.scope.bindings:
                 found = _method(definition.outline, name)
                 return None if found is None else (definition, found)
-            bases, known = self.project.class_facts(definition)._bases
-            if not known or any(isinstance(b, str) and b not in _PLAIN_BASES for b in bases):
+            if self.project.class_facts(definition)._has_unread_base:
                 return None
         return None
 
