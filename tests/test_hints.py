@@ -10,6 +10,9 @@ import pytest
 from conftest import FIXTURES, lint
 from flake8_nnx_mode import rules
 from flake8_nnx_mode.facts import hints
+from flake8_nnx_mode.selection import Selection
+from flake8_nnx_mode.syntax.book import Book
+from flake8_nnx_mode.syntax.outline import Function
 from flake8_nnx_mode.syntax.sketch import Sketch, sketch
 from test_planted import LOOKALIKES, MISTAKES
 
@@ -124,6 +127,63 @@ def test_ways_to_a_module(imports: str, made: str, called: str, tmp_path: Path) 
     (tmp_path / "blocks.py").write_text(BLOCKS, "utf-8")
     text = NET.format(imports, made, called)
     assert "NNX201" in [finding.code for finding in lint(text, tmp_path / "net.py")]
+
+
+@pytest.mark.parametrize(
+    ("call", "constructors", "codes"),
+    [
+        # Told its mode: what the base's construction does to modes does not matter.
+        ("self.dropout(x, deterministic=not train)", ["Net"], []),
+        # Not told: the base is asked, if it may set a mode at all.
+        ("self.dropout(x)", ["Net"], ["NNX201"]),
+        ("self.base(self.dropout(x))", ["Net", "Base"], []),
+    ],
+)
+def test_construction_is_run_for_calls_that_are_not_told_their_mode(
+    call: str,
+    constructors: list[str],
+    codes: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluates = "\n        self.eval()" if "Base" in constructors else ""
+    (tmp_path / "base.py").write_text(BASE.format(evaluates), "utf-8")
+    read: list[str] = []
+    chapter = Book.chapter
+
+    def noted(book: Book, function: Function) -> object:
+        if function.name == "__init__":
+            read.append(book.path.stem.title())
+        return chapter(book, function)
+
+    monkeypatch.setattr(Book, "chapter", noted)
+    only = Selection(select=("NNX201",))
+    found = lint(DERIVED.format(call), tmp_path / "net.py", selection=only)
+    assert [finding.code for finding in found] == codes
+    assert set(read) == set(constructors)
+
+
+BASE = """
+from flax import nnx
+
+
+class Base(nnx.Module):
+    def __init__(self, rngs):
+        self.base = nnx.Linear(2, 2, rngs=rngs){}
+"""
+DERIVED = """
+from base import Base
+from flax import nnx
+
+
+class Net(Base):
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.dropout = nnx.Dropout(0.1, rngs=rngs)
+
+    def __call__(self, x, train):
+        return {}
+"""
 
 
 def sketched(text: str) -> Sketch:
