@@ -516,7 +516,7 @@ class Reader:
         if facts.find_method("__call__") is None:
             seen |= {flag.name for flag in base.flags}
             yield from base.flags
-        for name in (*built.held, *facts.names_of_class):
+        for name in (*built.held, *sorted(facts.names_of_class)):
             if name in polarity and name not in seen:
                 seen.add(name)
                 default = self._kept_first(facts, built, name)
