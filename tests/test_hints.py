@@ -186,6 +186,21 @@ class Net(Base):
 """
 
 
+@pytest.mark.parametrize(("lines", "codes"), [(10, ["NNX106"]), (10_000, [])])
+def test_generated_functions_are_not_followed(lines: int, codes: list[str], tmp_path: Path) -> None:
+    body = "    x = 1\n" * lines
+    draw = f"import jax\n\ndef draw(key):\n{body}    return jax.random.normal(key)\n"
+    (tmp_path / "generated.py").write_text(draw, "utf-8")
+    text = """
+from flax import nnx
+from generated import draw
+
+def noise(key: nnx.RngKey):
+    return draw(key) + draw(key)
+"""
+    assert [finding.code for finding in lint(text, tmp_path / "net.py")] == codes
+
+
 def sketched(text: str) -> Sketch:
     (node,) = ast.parse(text).body
     assert isinstance(node, ast.FunctionDef)

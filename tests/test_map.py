@@ -266,6 +266,26 @@ def test_attributes_whose_names_are_computed(tmp_path: Path) -> None:
     ]
 
 
+def test_flags_of_a_class_body_come_in_one_order(tmp_path: Path) -> None:
+    """Whatever the hash seed."""
+    (model,) = mapped(
+        tmp_path,
+        """
+        class Net(nnx.Module):
+            use_running_average = True
+            training = False
+            is_training = False
+            train = False
+            deterministic = True
+
+            def __call__(self, x):
+                return x
+        """,
+    )
+    names = [flag.name for flag in model.flags]
+    assert names == ["deterministic", "is_training", "train", "training", "use_running_average"]
+
+
 def test_modes_that_are_kept(tmp_path: Path) -> None:
     (model,) = mapped(
         tmp_path,

@@ -268,14 +268,19 @@ class Project(Remembering):
     ) -> FunctionFacts:
         """Run ``function`` on abstract values; empty facts if LibCST does not read it.
 
+        Nor is one run that is imported and longer than anybody writes by hand.
+
         ``level`` is how much it knows of the attributes of its class, see ``ClassFacts.facts``.
         ``given`` is what is known of variables that it is given, ``attributes`` what is known of
         those of self beyond what its class says; ``block_*`` stands for all of that pattern.
         ``thorough`` is whether to follow also what rules had better take for unknown, as they do
         not see all that becomes of it: modules that are built in stacks.
         """
+        is_generated = book is not self.book and len(book.text_of(function)) > _LONGEST_BY_HAND
+        if is_generated or self._nested >= _DEEPEST_CALL:
+            return FunctionFacts(known=False)
         chapter = book.chapter(function)
-        if chapter is None or self._nested >= _DEEPEST_CALL:
+        if chapter is None:
             return FunctionFacts(known=False)
         from flake8_nnx_mode.facts.flow import Flow
 
@@ -509,6 +514,7 @@ _MAY_BE_RNGS = re.compile(r"\bRngs\b")
 _MODE_ANNOTATION = re.compile(r"\b(?:bool|Bool|bool_|int|float|Any|object)\b")
 DEEPEST_MODEL = 120  # modules that hold modules, if the outermost is asked first: four each
 _DEEPEST_CALL = 12  # functions that call functions: each takes a dozen frames of Python's stack
+_LONGEST_BY_HAND = 40_000  # characters of a function; LibCST may take seconds for such a one
 _MOST_RETURNS = 8
 _HANDS_OUT_KEYS = re.compile(r"key|rng")
 _BUILDS = re.compile(r"\b[A-Z]\w*\(|\bnnx\.|key|rng")
