@@ -2,7 +2,7 @@
 
 Run from the project's root, with the project installed::
 
-    python tools/crash.py --mutations 50000      # all of it: two hours, on two processors
+    python tools/crash.py --mutations 50000      # all of it: an hour, on two processors
     python tools/crash.py --only mutants --mutations 5000 --seed 7
 
 The parts are odd folders, which the real commands are run on; odd files; mutants of nnx code, small
